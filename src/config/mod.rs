@@ -1,0 +1,1 @@
+//! The configuration language: grammar, tree, directive tables, loader, diagnostics.

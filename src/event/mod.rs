@@ -1,0 +1,1 @@
+//! The level-triggered event loop, its single-threaded executor, timers and async sockets.

@@ -1,0 +1,1 @@
+//! One request on its way to its response: the values, the plugs and the runner.

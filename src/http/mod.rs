@@ -1,0 +1,1 @@
+//! HTTP's vocabulary as pure values: no I/O.

@@ -1,0 +1,3 @@
+//! The `rowhouse` program: ties the master process to the capabilities.
+
+fn main() {}

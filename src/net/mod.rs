@@ -1,0 +1,1 @@
+//! Buffers, addresses, listeners and transports.
