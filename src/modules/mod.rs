@@ -1,1 +1,3 @@
 //! The capabilities, one file each.
+
+pub mod autoindex;

@@ -1,0 +1,3 @@
+//! Listings of directories that have no index file.
+
+pub mod render;
