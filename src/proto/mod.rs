@@ -1,1 +1,3 @@
 //! Sans-I/O codecs: bytes to values and back.
+
+pub mod h1;

@@ -1,0 +1,199 @@
+//! One header line (RFC 9112 section 5), as strict and as lenient as nginx.
+
+use crate::http::Span;
+
+/// What a line of a header section turned out to be; spans count from the start of the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldLine {
+    /// So far nothing is wrong; the line has no end yet.
+    Partial,
+    /// The empty line that ends the section, and its length with the line end.
+    End(usize),
+    /// A field, and the length of its line with the line end.
+    Field {
+        /// The name as it was sent.
+        name: Span,
+        /// The value without surrounding spaces; empty, too, if there was no colon.
+        value: Span,
+        /// The name has only letters, digits, `-` and, if allowed, `_`.
+        valid: bool,
+        /// The length of the line with its end.
+        length: usize,
+    },
+    /// The byte at this offset may not stand there.
+    Invalid(usize),
+}
+
+/// What a byte means in a header name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Usual,
+    Underscore,
+    Odd,
+    Stop,
+}
+
+static CLASSES: [Class; 256] = classes();
+
+const fn classes() -> [Class; 256] {
+    let mut table = [Class::Odd; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = match byte as u8 {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' => Class::Usual,
+            b'_' => Class::Underscore,
+            0..=b' ' | 0x7f | b':' => Class::Stop,
+            _ => Class::Odd,
+        };
+        byte += 1;
+    }
+    table
+}
+
+/// Parses the header line at the start of `input`; `underscores` says whether `_` may be in a name.
+pub fn parse(input: &[u8], underscores: bool) -> FieldLine {
+    match input.first() {
+        None => FieldLine::Partial,
+        Some(b'\n') => FieldLine::End(1),
+        Some(b'\r') => match input.get(1) {
+            None => FieldLine::Partial,
+            Some(b'\n') => FieldLine::End(2),
+            Some(_) => FieldLine::Invalid(1),
+        },
+        Some(_) => field(input, underscores),
+    }
+}
+
+fn field(input: &[u8], underscores: bool) -> FieldLine {
+    let mut valid = true;
+    let mut end = 0;
+    while let Some(&byte) = input.get(end) {
+        match CLASSES[byte as usize] {
+            Class::Usual => {}
+            Class::Underscore => valid &= underscores,
+            Class::Odd => valid = false,
+            Class::Stop => break,
+        }
+        end += 1;
+    }
+    let name = Span::new(0, end);
+    match input.get(end) {
+        None => FieldLine::Partial,
+        Some(b':') if end > 0 => value(input, name, valid),
+        // A line without a colon is a field without a value: nginx takes it so.
+        Some(b'\r' | b'\n') if end > 0 => finish(input, end, name, Span::new(end, end), valid),
+        Some(_) => FieldLine::Invalid(end),
+    }
+}
+
+fn value(input: &[u8], name: Span, valid: bool) -> FieldLine {
+    let colon = name.end as usize + 1;
+    let rest = input.get(colon..).unwrap_or_default();
+    let start = colon + rest.iter().take_while(|&&byte| byte == b' ').count();
+    let rest = &input[start..];
+    let Some(length) = memchr::memchr3(b'\n', b'\r', 0, rest) else {
+        return FieldLine::Partial;
+    };
+    let stop = start + length;
+    if input[stop] == 0 {
+        return FieldLine::Invalid(stop);
+    }
+    let trailing = rest[..length]
+        .iter()
+        .rev()
+        .take_while(|&&byte| byte == b' ')
+        .count();
+    finish(input, stop, name, Span::new(start, stop - trailing), valid)
+}
+
+/// Steps over the line end at `stop`: a line feed, with any number of carriage returns before it.
+fn finish(input: &[u8], stop: usize, name: Span, value: Span, valid: bool) -> FieldLine {
+    let returns = input[stop..]
+        .iter()
+        .take_while(|&&byte| byte == b'\r')
+        .count();
+    match input.get(stop + returns) {
+        None => FieldLine::Partial,
+        Some(b'\n') => FieldLine::Field {
+            name,
+            value,
+            valid,
+            length: stop + returns + 1,
+        },
+        Some(_) => FieldLine::Invalid(stop + returns),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_values() {
+        let cases = [
+            ("Host: a\r\n", "Host", "a", true),
+            ("Host:a\n", "Host", "a", true),
+            ("Host:   a b  \r\n", "Host", "a b", true),
+            ("Host:\r\n", "Host", "", true),
+            ("Host:    \r\n", "Host", "", true),
+            ("Host\r\n", "Host", "", true),
+            ("Host: a\r\r\n", "Host", "a", true),
+            ("A: \tb\t\n", "A", "\tb\t", true),
+            ("A: b:c\n", "A", "b:c", true),
+            ("a_b: c\n", "a_b", "c", false),
+            ("a.b: c\n", "a.b", "c", false),
+            ("\u{e4}: c\n", "\u{e4}", "c", false),
+        ];
+        for (text, name, value, valid) in cases {
+            let input = text.as_bytes();
+            let FieldLine::Field {
+                name: n,
+                value: v,
+                valid: is_valid,
+                length,
+            } = parse(input, false)
+            else {
+                panic!("{text:?}: {:?}", parse(input, false));
+            };
+            assert_eq!(
+                (n.of(input), v.of(input)),
+                (name.as_bytes(), value.as_bytes()),
+                "{text:?}"
+            );
+            assert_eq!((is_valid, length), (valid, text.len()), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn underscores_may_be_allowed() {
+        assert!(matches!(
+            parse(b"a_b: c\n", true),
+            FieldLine::Field { valid: true, .. }
+        ));
+    }
+
+    #[test]
+    fn ends_and_errors() {
+        let cases = [
+            ("", FieldLine::Partial),
+            ("\r", FieldLine::Partial),
+            ("A", FieldLine::Partial),
+            ("A:", FieldLine::Partial),
+            ("A: b", FieldLine::Partial),
+            ("A: b\r", FieldLine::Partial),
+            ("\r\nX", FieldLine::End(2)),
+            ("\nX", FieldLine::End(1)),
+            ("\rX", FieldLine::Invalid(1)),
+            (" folded\r\n", FieldLine::Invalid(0)),
+            (": a\r\n", FieldLine::Invalid(0)),
+            ("A b: c\r\n", FieldLine::Invalid(1)),
+            ("A : c\r\n", FieldLine::Invalid(1)),
+            ("A\0: c\r\n", FieldLine::Invalid(1)),
+            ("A: b\0c\r\n", FieldLine::Invalid(4)),
+            ("A: b\rc\r\n", FieldLine::Invalid(5)),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(parse(text.as_bytes(), false), expected, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! HTTP/1 (RFC 9112): request heads, body framing, the chunked coding.
+
+pub mod chunked;
+pub mod field;
+pub mod head;
+pub mod limits;
+pub mod request_line;
+
+pub use chunked::{ChunkedDecoder, ChunkedError};
+pub use head::{Header, Parse, RequestHead};
+pub use limits::HeadOptions;
