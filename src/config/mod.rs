@@ -1,1 +1,28 @@
 //! The configuration language: grammar, tree, directive tables, loader, diagnostics.
+//!
+//! The way of a configuration: [`grammar`] (or `toml`) turns bytes into [`tree`] statements
+//! with positions, [`include`] splices files into one another, and [`load`] checks every
+//! statement against the rows of [`table`] and lets the rows' modules fill in their settings.
+//! Nothing here knows any module: a capability brings its rows along.
+
+pub mod diagnostics;
+mod glob;
+pub mod grammar;
+mod include;
+pub mod load;
+mod settings;
+mod suggest;
+pub mod table;
+pub mod tree;
+pub mod units;
+mod usage;
+
+pub use diagnostics::{Diagnostics, Mistake, Outcome, Position, Severity};
+pub use load::{Block, Configuration, Options, load, load_text};
+pub use settings::SettingsSet;
+pub use table::{AnyModule, Arity, Contexts, Directive, Effect, Module, Row, context, directive};
+pub use tree::{Span, Statement, Word};
+pub use usage::{Finish, Use};
+
+#[cfg(test)]
+mod tests;

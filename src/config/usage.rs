@@ -1,0 +1,326 @@
+//! What a module's function sees: one use of a directive, or a block that is complete.
+
+use std::cell::RefCell;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::diagnostics::{Mistake, Outcome};
+use super::settings::SettingsSet;
+use super::table::{Contexts, Module};
+use super::tree::{Span, Statement, Word, path_bytes};
+use super::units;
+
+/// What all uses of one configuration share.
+pub(super) struct World {
+    /// What most relative paths are relative to.
+    pub prefix: PathBuf,
+    /// What paths of configuration material are relative to: certificates, includes.
+    pub conf_prefix: PathBuf,
+    /// What was found so far.
+    pub found: RefCell<Vec<Mistake>>,
+}
+
+impl World {
+    pub(super) fn report(&self, mistake: Mistake) {
+        self.found.borrow_mut().push(mistake);
+    }
+}
+
+/// A relative name is put behind the prefix, byte by byte, as nginx does.
+pub(super) fn full_name(prefix: &Path, name: &[u8]) -> PathBuf {
+    if name.first() == Some(&b'/') {
+        return PathBuf::from(OsString::from_vec(name.to_vec()));
+    }
+    let mut full = path_bytes(prefix).to_vec();
+    if full.last().is_some_and(|last| *last != b'/') {
+        full.push(b'/');
+    }
+    full.extend_from_slice(name);
+    PathBuf::from(OsString::from_vec(full))
+}
+
+/// One use of a directive. Arguments are numbered from 0; one that was not given reads as
+/// empty, which the row's arity makes impossible unless it is optional.
+#[derive(Clone)]
+pub struct Use<'a> {
+    pub(super) statement: &'a Statement,
+    pub(super) context: Contexts,
+    pub(super) first: bool,
+    pub(super) child: usize,
+    pub(super) world: &'a World,
+}
+
+impl<'a> Use<'a> {
+    /// The directive's name; in an entry of a data block its first word.
+    pub fn name(&self) -> &'a [u8] {
+        &self.statement.name.text
+    }
+
+    /// The arguments, without the name.
+    pub fn args(&self) -> &'a [Word] {
+        &self.statement.args
+    }
+
+    /// How many arguments there are.
+    pub fn count(&self) -> usize {
+        self.args().len()
+    }
+
+    /// Argument `i`.
+    pub fn arg(&self, i: usize) -> &'a [u8] {
+        self.args().get(i).map_or(b"", |word| &word.text)
+    }
+
+    /// Whether argument `i` was written in quotes.
+    pub fn quoted(&self, i: usize) -> bool {
+        self.args().get(i).is_some_and(|word| word.quoted)
+    }
+
+    /// Argument `i` as text; a mistake if it is not UTF-8.
+    pub fn text(&self, i: usize) -> Result<&'a str, Mistake> {
+        std::str::from_utf8(self.arg(i)).map_err(|_| {
+            let shown = self.lossy(i);
+            self.mistake(i, format!("invalid UTF-8 in \"{shown}\""))
+        })
+    }
+
+    /// Argument `i` for a message.
+    pub fn lossy(&self, i: usize) -> std::borrow::Cow<'a, str> {
+        String::from_utf8_lossy(self.arg(i))
+    }
+
+    /// The context the directive stands in.
+    pub fn context(&self) -> Contexts {
+        self.context
+    }
+
+    /// Whether this is the block's first use of the directive.
+    pub fn first(&self) -> bool {
+        self.first
+    }
+
+    /// Which of the surrounding block's children the block opened here will be.
+    pub fn child(&self) -> usize {
+        self.child
+    }
+
+    /// Where the directive stands, to be kept for mistakes found later.
+    pub fn span(&self) -> Span {
+        self.statement.span()
+    }
+
+    /// Where argument `i` stands.
+    pub fn span_of(&self, i: usize) -> Span {
+        let word = self.args().get(i);
+        word.map_or_else(|| self.span(), |word| word.span)
+    }
+
+    /// A mistake at argument `i`, in exactly these words.
+    pub fn mistake(&self, i: usize, message: impl Into<String>) -> Mistake {
+        Mistake::emerg(self.span_of(i), message)
+    }
+
+    /// A mistake at argument `i` in the form `"name" directive is duplicate`.
+    pub fn complaint(&self, i: usize, what: &str) -> Mistake {
+        self.mistake(
+            i,
+            format!("\"{}\" directive {what}", self.statement.name.lossy()),
+        )
+    }
+
+    /// `invalid parameter "x"`, what most directives say of an argument they do not know.
+    pub fn invalid_parameter(&self, i: usize) -> Mistake {
+        self.mistake(i, format!("invalid parameter \"{}\"", self.lossy(i)))
+    }
+
+    /// Reports a finding without giving the directive up: a warning, or one mistake of several.
+    pub fn report(&self, mistake: Mistake) {
+        self.world.report(mistake);
+    }
+
+    /// Warns about argument `i`.
+    pub fn warn(&self, i: usize, message: impl Into<String>) {
+        self.report(Mistake::warn(self.span_of(i), message));
+    }
+
+    /// The only argument, `on` or `off` in any case.
+    pub fn flag(&self) -> Result<bool, Mistake> {
+        match self.arg(0) {
+            on if on.eq_ignore_ascii_case(b"on") => Ok(true),
+            off if off.eq_ignore_ascii_case(b"off") => Ok(false),
+            _ => {
+                let (value, name) = (self.lossy(0), self.statement.name.lossy());
+                let message = format!(
+                    "invalid value \"{value}\" in \"{name}\" directive, it must be \"on\" or \"off\""
+                );
+                Err(self.mistake(0, message))
+            }
+        }
+    }
+
+    /// Argument `i` as a number.
+    pub fn number(&self, i: usize) -> Result<u64, Mistake> {
+        self.unit(i, units::number, "invalid number")
+    }
+
+    /// Argument `i` as a size in bytes: `8k`, `1m`.
+    pub fn size(&self, i: usize) -> Result<u64, Mistake> {
+        self.unit(i, units::size, "invalid value")
+    }
+
+    /// Argument `i` as an offset in bytes: `8k`, `1m`, `1g`.
+    pub fn offset(&self, i: usize) -> Result<u64, Mistake> {
+        self.unit(i, units::offset, "invalid value")
+    }
+
+    /// Argument `i` as a time in milliseconds: `75s`, `500ms`, `1h30m`.
+    pub fn time_ms(&self, i: usize) -> Result<u64, Mistake> {
+        self.unit(i, units::time_ms, "invalid value")
+    }
+
+    /// Argument `i` as a time in seconds: `75s`, `1y`.
+    pub fn time_secs(&self, i: usize) -> Result<u64, Mistake> {
+        self.unit(i, units::time_secs, "invalid value")
+    }
+
+    /// Arguments `i` and `i + 1` as a number of buffers and their size, neither zero.
+    pub fn buffers(&self, i: usize) -> Result<(u64, u64), Mistake> {
+        let positive = |n: &u64| *n > 0;
+        let number = units::number(self.arg(i)).filter(positive);
+        let number = number.ok_or_else(|| self.complaint(i, "invalid value"))?;
+        let size = units::size(self.arg(i + 1)).filter(positive);
+        let size = size.ok_or_else(|| self.complaint(i + 1, "invalid value"))?;
+        Ok((number, size))
+    }
+
+    fn unit(&self, i: usize, parse: fn(&[u8]) -> Option<u64>, what: &str) -> Result<u64, Mistake> {
+        parse(self.arg(i)).ok_or_else(|| self.complaint(i, what))
+    }
+
+    /// Argument `i` as one of some words, in any case.
+    pub fn one_of<T: Copy>(&self, i: usize, words: &[(&str, T)]) -> Result<T, Mistake> {
+        self.look_up(i, words).ok_or_else(|| {
+            let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+            self.mistake(i, format!("invalid value \"{}\"", self.lossy(i)))
+                .help(format!("it can be {}", known.join(", ")))
+        })
+    }
+
+    /// All arguments from `i` on as bits of a mask, each a word in any case.
+    pub fn bits_from(&self, i: usize, words: &[(&str, u32)]) -> Result<u32, Mistake> {
+        let mut mask = 0;
+        for i in i..self.count() {
+            let bit = self.one_of(i, words)?;
+            if mask & bit != 0 {
+                self.warn(i, format!("duplicate value \"{}\"", self.lossy(i)));
+            }
+            mask |= bit;
+        }
+        Ok(mask)
+    }
+
+    fn look_up<T: Copy>(&self, i: usize, words: &[(&str, T)]) -> Option<T> {
+        let given = self.arg(i);
+        let mut words = words.iter();
+        words
+            .find(|(word, _)| word.as_bytes().eq_ignore_ascii_case(given))
+            .map(|(_, value)| *value)
+    }
+
+    /// Argument `i` split at its first `=`: `buffer=32k`.
+    pub fn key_value(&self, i: usize) -> Option<(&'a [u8], &'a [u8])> {
+        let argument = self.arg(i);
+        let split = memchr::memchr(b'=', argument)?;
+        Some((&argument[..split], &argument[split + 1..]))
+    }
+
+    /// What follows `prefix` in argument `i`: `parameter(1, "size=")`.
+    pub fn parameter(&self, i: usize, prefix: &str) -> Option<&'a [u8]> {
+        self.arg(i).strip_prefix(prefix.as_bytes())
+    }
+
+    /// Argument `i` as a path, relative to the directory of the main configuration file.
+    pub fn path(&self, i: usize) -> PathBuf {
+        full_name(&self.world.conf_prefix, self.arg(i))
+    }
+
+    /// Argument `i` as a path, relative to the server's prefix.
+    pub fn prefix_path(&self, i: usize) -> PathBuf {
+        full_name(&self.world.prefix, self.arg(i))
+    }
+
+    /// A path relative to the directory of the main configuration file.
+    pub fn resolve(&self, name: &[u8]) -> PathBuf {
+        full_name(&self.world.conf_prefix, name)
+    }
+
+    /// A path relative to the server's prefix.
+    pub fn resolve_prefix(&self, name: &[u8]) -> PathBuf {
+        full_name(&self.world.prefix, name)
+    }
+
+    /// The lines of a data block (`types`, `map`, `geo`), each to be read like a directive.
+    pub fn entries(&self) -> impl Iterator<Item = Use<'a>> + use<'a> {
+        let outer = self.clone();
+        let body = self.statement.body.as_deref().unwrap_or_default();
+        body.iter().map(move |statement| Use {
+            statement,
+            ..outer.clone()
+        })
+    }
+
+    /// The statement as it was written.
+    pub fn statement(&self) -> &'a Statement {
+        self.statement
+    }
+}
+
+/// A block whose own directives have all been applied, for [`Module::finish`].
+pub struct Finish<'a> {
+    pub(super) statement: Option<&'a Statement>,
+    pub(super) context: Contexts,
+    pub(super) settings: &'a SettingsSet,
+    pub(super) world: &'a World,
+}
+
+impl Finish<'_> {
+    /// The context inside the block.
+    pub fn context(&self) -> Contexts {
+        self.context
+    }
+
+    /// The arguments of the block; none for the outermost.
+    pub fn args(&self) -> &[Word] {
+        self.statement.map_or(&[], |statement| &statement.args)
+    }
+
+    /// Where the block begins; `None` for the outermost.
+    pub fn span(&self) -> Option<Span> {
+        self.statement.map(Statement::span)
+    }
+
+    /// The settings of another module in this block. A module's own are not here but in the
+    /// argument of its function.
+    pub fn settings<M: Module>(&self) -> Rc<M::Settings> {
+        self.settings.of::<M>()
+    }
+
+    /// A mistake at the block's beginning.
+    pub fn mistake(&self, message: impl Into<String>) -> Mistake {
+        Mistake::emerg(self.span(), message)
+    }
+
+    /// Reports a finding and goes on.
+    pub fn report(&self, mistake: Mistake) {
+        self.world.report(mistake);
+    }
+
+    /// Makes `outcome` a finding if it is a mistake, and goes on.
+    pub fn check(&self, outcome: Outcome) {
+        if let Err(mistake) = outcome {
+            self.report(mistake);
+        }
+    }
+}
