@@ -2,6 +2,8 @@
 
 use std::io::Write as _;
 
+use crate::http::escape::{Escape, escape, escape_html, escape_json};
+
 /// One file of the directory; `.`, `..` and hidden files are not listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -64,9 +66,9 @@ a::after{content:\"\";position:absolute;left:0;top:0;width:100vw;border-top:1px 
 pub fn html(path: &[u8], entries: &[Entry], style: HtmlStyle) -> Vec<u8> {
     let mut page = Vec::with_capacity(HTML_STYLE.len() + 256 + 160 * entries.len());
     page.extend_from_slice(HTML_HEAD.as_bytes());
-    escape_html(&mut page, path);
+    escape_html(path, &mut page);
     page.extend_from_slice(HTML_STYLE.as_bytes());
-    escape_html(&mut page, path);
+    escape_html(path, &mut page);
     page.extend_from_slice(b"</h1><hr><pre><a href=\"../\">../</a>\r\n");
     for entry in entries {
         html_line(&mut page, entry, style);
@@ -79,14 +81,14 @@ fn html_line(page: &mut Vec<u8>, entry: &Entry, style: HtmlStyle) {
     let slash = if entry.is_dir { "/" } else { "" };
     let (name, omitted) = shortened(&entry.name);
     page.extend_from_slice(b"<a href=\"");
-    escape_uri_component(page, &entry.name);
+    escape(&entry.name, Escape::UriComponent, page);
     page.extend_from_slice(slash.as_bytes());
     if omitted {
         page.extend_from_slice(b"\" title=\"");
-        escape_html(page, &entry.name);
+        escape_html(&entry.name, page);
     }
     page.extend_from_slice(b"\">");
-    escape_html(page, name);
+    escape_html(name, page);
     page.extend_from_slice(if omitted { b"..&gt;" } else { slash.as_bytes() });
     page.extend_from_slice(b"</a>");
     let shown = if omitted {
@@ -163,7 +165,7 @@ pub fn xml(entries: &[Entry]) -> Vec<u8> {
             append(&mut text, format_args!(" size=\"{}\"", entry.size));
         }
         text.push(b'>');
-        escape_html(&mut text, &entry.name);
+        escape_html(&entry.name, &mut text);
         append(&mut text, format_args!("</{kind}>\r\n"));
     }
     text.extend_from_slice(b"</list>\r\n");
@@ -179,7 +181,7 @@ pub fn json(entries: &[Entry]) -> Vec<u8> {
         } else {
             b",\r\n{ \"name\":\""
         });
-        escape_json(&mut text, &entry.name);
+        escape_json(&entry.name, &mut text);
         let (kind, time) = (kind(entry), Calendar::of(entry.mtime).http());
         append(
             &mut text,
@@ -217,45 +219,6 @@ fn kind(entry: &Entry) -> &'static str {
 fn append(text: &mut Vec<u8>, arguments: std::fmt::Arguments) {
     // Writing to a vector cannot fail.
     let _ = text.write_fmt(arguments);
-}
-
-fn escape_html(text: &mut Vec<u8>, raw: &[u8]) {
-    for byte in raw {
-        match byte {
-            b'<' => text.extend_from_slice(b"&lt;"),
-            b'>' => text.extend_from_slice(b"&gt;"),
-            b'&' => text.extend_from_slice(b"&amp;"),
-            b'"' => text.extend_from_slice(b"&quot;"),
-            _ => text.push(*byte),
-        }
-    }
-}
-
-/// Escapes all but the unreserved characters of RFC 3986 section 2.3; with `:` escaped too, a name
-/// cannot be taken for a scheme.
-fn escape_uri_component(text: &mut Vec<u8>, raw: &[u8]) {
-    for byte in raw {
-        match byte {
-            b'-' | b'.' | b'_' | b'~' => text.push(*byte),
-            _ if byte.is_ascii_alphanumeric() => text.push(*byte),
-            _ => append(text, format_args!("%{byte:02X}")),
-        }
-    }
-}
-
-fn escape_json(text: &mut Vec<u8>, raw: &[u8]) {
-    for byte in raw {
-        match byte {
-            b'\\' | b'"' => text.extend_from_slice(&[b'\\', *byte]),
-            b'\n' => text.extend_from_slice(b"\\n"),
-            b'\r' => text.extend_from_slice(b"\\r"),
-            b'\t' => text.extend_from_slice(b"\\t"),
-            0x08 => text.extend_from_slice(b"\\b"),
-            0x0c => text.extend_from_slice(b"\\f"),
-            0..0x20 => append(text, format_args!("\\u{byte:04X}")),
-            _ => text.push(*byte),
-        }
-    }
 }
 
 /// A time of day on a date of the Gregorian calendar. Unlike a date of HTTP, it takes whatever times a
