@@ -12,6 +12,7 @@ use std::rc::Rc;
 use super::diagnostics::Mistake;
 use super::glob;
 use super::grammar::{self, Origin};
+use super::toml;
 use super::tree::{FileId, Source, Sources, Span, Statement, Statements};
 use super::usage::{World, full_name};
 
@@ -86,6 +87,7 @@ impl<'a> Reader<'a> {
 
     fn parse(&self, file: FileId, origin: Origin) -> (Statements, Vec<Mistake>) {
         match self.sources.file(file) {
+            Some(source) if is_toml(&source.path) => toml::parse(file, &source.text),
             Some(source) => grammar::parse(file, &source.text, origin),
             None => (Rc::new([]), Vec::new()),
         }
@@ -147,6 +149,11 @@ impl<'a> Reader<'a> {
         };
         self.world.report(Mistake::emerg(statement.span(), message));
     }
+}
+
+fn is_toml(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension == "toml")
 }
 
 fn is_include(statement: &Statement) -> bool {

@@ -1,6 +1,6 @@
 //! The configuration language: grammar, tree, directive tables, loader, diagnostics.
 //!
-//! The way of a configuration: [`grammar`] (or `toml`) turns bytes into [`tree`] statements
+//! The way of a configuration: [`grammar`] (or [`toml`]) turns bytes into [`tree`] statements
 //! with positions, [`include`] splices files into one another, and [`load`] checks every
 //! statement against the rows of [`table`] and lets the rows' modules fill in their settings.
 //! Nothing here knows any module: a capability brings its rows along.
@@ -10,9 +10,11 @@ mod glob;
 pub mod grammar;
 mod include;
 pub mod load;
+pub mod reference;
 mod settings;
 mod suggest;
 pub mod table;
+pub mod toml;
 pub mod tree;
 pub mod units;
 mod usage;

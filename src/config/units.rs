@@ -113,3 +113,99 @@ fn time(mut text: &[u8], millis: bool) -> Option<u64> {
     }
     seen.then_some(total)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Table<'a> = &'a [(&'a str, Option<u64>)];
+
+    fn check(parse: fn(&[u8]) -> Option<u64>, table: Table<'_>) {
+        for (text, expected) in table {
+            assert_eq!(parse(text.as_bytes()), *expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn numbers() {
+        let table: Table<'_> = &[
+            ("0", Some(0)),
+            ("0042", Some(42)),
+            ("9223372036854775807", Some(MAX)),
+            ("9223372036854775808", None),
+            ("", None),
+            ("-1", None),
+            ("1 ", None),
+            ("1k", None),
+        ];
+        check(number, table);
+    }
+
+    #[test]
+    fn sizes_and_offsets() {
+        let table: Table<'_> = &[
+            ("10", Some(10)),
+            ("8k", Some(8192)),
+            ("8K", Some(8192)),
+            ("1m", Some(1 << 20)),
+            ("k", None),
+            ("", None),
+            ("1kk", None),
+            ("9007199254740991k", Some(9_007_199_254_740_991 << 10)),
+            ("9007199254740992k", None),
+        ];
+        check(size, table);
+        check(offset, table);
+        check(size, &[("1g", None)]);
+        check(
+            offset,
+            &[
+                ("1g", Some(1 << 30)),
+                ("2G", Some(2 << 30)),
+                ("8589934592g", None),
+            ],
+        );
+    }
+
+    #[test]
+    fn milliseconds() {
+        let table: Table<'_> = &[
+            ("0", Some(0)),
+            ("60", Some(60_000)),
+            ("500ms", Some(500)),
+            ("1s500ms", Some(1500)),
+            ("1s 500ms", Some(1500)),
+            ("1h30m", Some(5_400_000)),
+            ("1m 5", Some(65_000)),
+            ("5 ", Some(5000)),
+            ("5 5", Some(10_000)),
+            ("1w", Some(604_800_000)),
+            ("1y", None),
+            ("1M", None),
+            ("1m1h", None),
+            ("1s1s", None),
+            ("1ms1s", None),
+            ("1s5", Some(6000)),
+            ("5 1s", None),
+            ("s", None),
+            ("", None),
+            ("1x", None),
+            ("9223372036854775", Some(9_223_372_036_854_775_000)),
+            ("9223372036854776", None),
+        ];
+        check(time_ms, table);
+    }
+
+    #[test]
+    fn seconds() {
+        let table: Table<'_> = &[
+            ("60", Some(60)),
+            ("1y", Some(31_536_000)),
+            ("1y1M1w1d1h1m1s", Some(34_822_861)),
+            ("1M1y", None),
+            ("500ms", None),
+            ("1d12h", Some(129_600)),
+        ];
+        check(time_secs, table);
+    }
+}

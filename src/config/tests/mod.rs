@@ -1,8 +1,11 @@
 //! The configuration layer as a whole, against a tiny set of made-up modules.
 
 mod diagnose;
+mod docs;
 mod fake;
+mod files;
 mod inherit;
+mod syntax;
 
 use std::path::Path;
 
