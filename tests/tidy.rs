@@ -6,11 +6,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-/// The folders under `src/`, lowest first: each may use itself and those before it.
-const LAYERS: [&str; 14] = [
-    "sys", "log", "event", "http", "proto", "net", "routing", "exchange", "config", "upstream",
-    "modules", "worker", "master", "cli",
-];
+/// Declares the folders under `src/`, lowest first: each may use itself and those before it.
+const CRATE_ROOT: &str = include_str!("../src/lib.rs");
 
 /// Pairs (user, used) that the order alone would allow: connections and processes are driven without
 /// knowing any capability, so that a new capability never touches them.
@@ -157,22 +154,25 @@ fn layering(source: &Source) -> Vec<Violation> {
     };
     let mut found = Vec::new();
     for (at, used) in source.crate_paths() {
-        let Some(rank) = LAYERS.iter().position(|layer| *layer == used) else {
-            continue;
-        };
-        if LAYERS.iter().position(|layer| *layer == user) < Some(rank) {
-            found.push((
-                line_of(&source.code, at),
-                format!("`{user}` is below `{used}`"),
-            ));
+        let line = line_of(&source.code, at);
+        // What has no rank is a macro or a constant of the crate's root.
+        if rank(&used).is_some_and(|used| rank(user) < Some(used)) {
+            found.push((line, format!("`{user}` is below `{used}`")));
         } else if STRANGERS.contains(&(user, &used)) {
-            found.push((
-                line_of(&source.code, at),
-                format!("`{user}` must not know `{used}`"),
-            ));
+            found.push((line, format!("`{user}` must not know `{used}`")));
         }
     }
     found
+}
+
+/// The layer's place in the order, counted from the lowest.
+fn rank(layer: &str) -> Option<usize> {
+    let modules = CRATE_ROOT
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub mod "));
+    modules
+        .map(|line| line.trim_end_matches(';'))
+        .position(|module| module == layer)
 }
 
 /// Panics and leftovers outside tests.
@@ -287,7 +287,7 @@ impl<'a> Source<'a> {
     /// The folder under `src/` that holds the file.
     fn layer(&self) -> Option<&'a str> {
         let (folder, _) = self.path.strip_prefix("src/")?.split_once('/')?;
-        LAYERS.contains(&folder).then_some(folder)
+        rank(folder).map(|_| folder)
     }
 
     /// The lines that hold code which is not a test's: number and code.
@@ -325,17 +325,16 @@ impl<'a> Source<'a> {
     /// Whether the statement on `line` has a `// SAFETY:` comment on it or directly above it.
     fn is_justified(&self, line: usize) -> bool {
         let lines: Vec<(&str, &str)> = self.text.lines().zip(self.code.lines()).collect();
-        let statement = lines[..line]
+        // Upwards until an earlier statement ends, or the function begins.
+        let ends =
+            |code: &str| code.trim_end().ends_with([';', '}']) || !words(code, "fn").is_empty();
+        let above = lines[..line - 1]
             .iter()
             .rev()
-            .enumerate()
-            .take_while(|(back, (_, code))| {
-                // An earlier statement ends where its code does; comments and attributes have no such end.
-                *back == 0 || !code.trim_end().ends_with([';', '{', '}'])
-            });
-        statement
-            .into_iter()
-            .any(|(_, (text, _))| text.contains("// SAFETY:"))
+            .take_while(|(_, code)| !ends(code));
+        above
+            .chain([&lines[line - 1]])
+            .any(|(text, _)| text.contains("// SAFETY:"))
     }
 }
 
@@ -607,6 +606,10 @@ fn unsafe_code_stays_at_home() {
     passes(
         "src/sys/a.rs",
         "fn f() {\n // SAFETY: so\n // and so.\n let x =\n  unsafe { libc::g() };\n}",
+    );
+    passes(
+        "src/sys/a.rs",
+        "fn f() {\n // SAFETY: so.\n retry(|| {\n  g(unsafe { libc::g() })\n })\n}",
     );
     passes("src/sys/a.rs", "unsafe fn f() {}");
     passes(
