@@ -1,1 +1,38 @@
 //! The only door to the operating system: every `unsafe` block and every `libc` call.
+//!
+//! What leaves this folder is safe: descriptors are owned (`OwnedFd`) or borrowed
+//! (`BorrowedFd`), failures are `std::io::Error`, and nothing here knows HTTP.
+#![allow(unsafe_code)]
+
+pub mod clock;
+pub mod fd;
+pub mod pinned;
+pub mod poll;
+pub mod socket;
+pub mod waker;
+
+use std::io;
+
+/// A system call's result where -1 means "see errno".
+fn check(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result == -1 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
+}
+
+/// The same for calls that count bytes.
+fn check_count(result: libc::ssize_t) -> io::Result<usize> {
+    usize::try_from(result).map_err(|_| io::Error::last_os_error())
+}
+
+/// Repeats a call that a signal interrupted.
+fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
