@@ -198,7 +198,10 @@ impl Diagnostics {
     /// Puts the mistakes in reading order and drops repetitions: a snippet included by a
     /// thousand sites has its mistake once.
     pub fn new(mut mistakes: Vec<Mistake>, sources: Rc<Sources>) -> Self {
-        mistakes.sort_by_cached_key(|mistake| mistake.at.map(|span| sources.reading_order(span)));
+        mistakes.sort_by_cached_key(|mistake| {
+            let order = mistake.at.map(|span| sources.reading_order(span));
+            (order, mistake.message.clone())
+        });
         mistakes.dedup();
         Self { mistakes, sources }
     }

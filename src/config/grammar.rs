@@ -116,6 +116,7 @@ pub fn parse(file: FileId, text: &[u8], origin: Origin) -> (Statements, Vec<Mist
         text,
         origin,
         words: None,
+        broken: false,
         statements: Vec::new(),
         open: Vec::new(),
         mistakes: Vec::new(),
@@ -155,6 +156,8 @@ struct Builder<'a> {
     text: &'a [u8],
     origin: Origin,
     words: Option<Words>,
+    /// Whether something in the current statement was passed over, which was reported.
+    broken: bool,
     statements: Vec<Rc<Statement>>,
     open: Vec<Pending>,
     mistakes: Vec<Mistake>,
@@ -220,16 +223,19 @@ impl<'a> Builder<'a> {
             return input;
         }
         let rest = bare(input).map_or(&input[1..], |(rest, _)| rest);
-        let at = self.between(input, rest);
-        self.mistake(
-            at,
-            format!("unexpected \"{}\"", char::from(input[0]).escape_default()),
-        );
+        let shown = String::from_utf8_lossy(&input[..input.len().min(4)]);
+        if let Some(first) = shown.chars().next().filter(|_| !self.broken) {
+            let at = self.between(input, rest);
+            self.mistake(at, format!("unexpected \"{first}\""));
+        }
+        self.broken = true;
         rest
     }
 
     fn semicolon(&mut self, span: Span, rest: &'a [u8]) -> &'a [u8] {
+        let broken = std::mem::take(&mut self.broken);
         match self.words.take() {
+            Some(_) if broken => {}
             Some(words) => self.statements.push(words.end(None)),
             None => self.mistake(span, "unexpected \";\""),
         }
@@ -238,6 +244,7 @@ impl<'a> Builder<'a> {
 
     fn open(&mut self, brace: Span, rest: &'a [u8]) -> &'a [u8] {
         let words = self.words.take();
+        self.broken = false;
         if words.is_none() {
             self.mistake(brace, "unexpected \"{\"");
         }
@@ -261,6 +268,7 @@ impl<'a> Builder<'a> {
 
     fn close(&mut self, span: Span, rest: &'a [u8]) -> &'a [u8] {
         let unfinished = self.words.take();
+        self.broken = false;
         if unfinished.is_some() || self.open.is_empty() {
             let mut mistake = Mistake::emerg(span, "unexpected \"}\"");
             if let Some(words) = unfinished {

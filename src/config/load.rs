@@ -135,7 +135,7 @@ fn load_with(
     }
     statements.extend_from_slice(&main(&mut reader));
     let sources = Rc::new(reader.finish());
-    let loader = Loader::new(modules, &world);
+    let loader = Loader::new(modules, &world, &sources);
     let root = loader.block(
         SettingsSet::start(modules),
         None,
@@ -164,6 +164,7 @@ struct Entry {
 struct Loader<'a> {
     modules: &'a [&'a dyn AnyModule],
     world: &'a World,
+    sources: &'a Sources,
     rows: HashMap<&'static [u8], Vec<Entry>>,
 }
 
@@ -175,7 +176,7 @@ struct Opened<'a> {
 }
 
 impl<'a> Loader<'a> {
-    fn new(modules: &'a [&'a dyn AnyModule], world: &'a World) -> Self {
+    fn new(modules: &'a [&'a dyn AnyModule], world: &'a World, sources: &'a Sources) -> Self {
         let mut rows: HashMap<&'static [u8], Vec<Entry>> = HashMap::new();
         for (module, any) in modules.iter().enumerate() {
             for (number, row) in any.rows().into_iter().enumerate() {
@@ -190,12 +191,14 @@ impl<'a> Loader<'a> {
         Self {
             modules,
             world,
+            sources,
             rows,
         }
     }
 
     /// Reads one block: its own directives first, then the blocks inside, each of which starts
-    /// from the finished settings of this one.
+    /// from the finished settings of this one. A block with mistakes is not finished: what is
+    /// missing there may be what was mistaken.
     fn block(
         &self,
         mut settings: SettingsSet,
@@ -203,8 +206,11 @@ impl<'a> Loader<'a> {
         context: Contexts,
         statements: &[Rc<Statement>],
     ) -> Block {
+        let before = self.world.count();
         let opened = self.own(&mut settings, context, statements);
-        self.finish(&mut settings, opener, context);
+        if !self.world.spoilt_since(before) {
+            self.finish(&mut settings, opener, context);
+        }
         let children = opened.iter().map(|child| self.child(&settings, child));
         Block {
             context,
@@ -214,6 +220,7 @@ impl<'a> Loader<'a> {
         }
     }
 
+    /// Applies a block's own directives; what they open is returned.
     fn own<'s>(
         &self,
         settings: &mut SettingsSet,
@@ -231,18 +238,17 @@ impl<'a> Loader<'a> {
                     continue;
                 }
             };
-            let earlier = seen.iter().find(|(row, _)| std::ptr::eq(*row, entry.row));
+            let row: *const Row = entry.row;
+            let earlier = seen.iter().find(|(known, _)| *known == row);
+            let earlier = earlier.map(|(_, span)| *span);
             let mut d = self.usage(statement, context);
             (d.first, d.child) = (earlier.is_none(), opened.len());
-            let outcome = match earlier {
-                Some((_, span)) if entry.row.once => Err(duplicate(&d, *span)),
-                _ => check(&entry, statement)
-                    .and_then(|()| self.apply(&entry, Stage::Own, settings, &mut d)),
-            };
-            if earlier.is_none() {
-                seen.push((entry.row, statement.span()));
+            if let Err(mistake) = self.one(&entry, settings, &mut d, earlier) {
+                self.world.report(self.advise(mistake, statement, context));
             }
-            self.report(outcome);
+            if earlier.is_none() {
+                seen.push((row, statement.span()));
+            }
             if let (Ending::Block(inner), Some(_)) = (entry.row.ending, &statement.body) {
                 opened.push(Opened {
                     entry,
@@ -252,6 +258,38 @@ impl<'a> Loader<'a> {
             }
         }
         opened
+    }
+
+    /// Checks and applies one use; `earlier` is where the block has the directive already.
+    fn one(
+        &self,
+        entry: &Entry,
+        settings: &mut SettingsSet,
+        d: &mut Use<'_>,
+        earlier: Option<Span>,
+    ) -> super::Outcome {
+        check(entry, d.statement)?;
+        match earlier {
+            Some(span) if entry.row.once => Err(duplicate(d, span)),
+            _ => self.apply(entry, Stage::Own, settings, d),
+        }
+    }
+
+    /// Most directives with a wrong argument that is a directive's name on a line of its own
+    /// lack the `;` before it.
+    fn advise(&self, mistake: Mistake, statement: &Statement, context: Contexts) -> Mistake {
+        let words = std::iter::once(&statement.name).chain(&statement.args);
+        let swallowed = words.zip(&statement.args).find(|(before, word)| {
+            let known = self.rows.get(&*word.text).into_iter().flatten();
+            known
+                .into_iter()
+                .any(|entry| entry.row.contexts.within(context.0))
+                && self.sources.on_different_lines(before.span, word.span)
+        });
+        match swallowed {
+            Some((before, _)) => mistake.related(before.span, "a \";\" may be missing after this"),
+            None => mistake,
+        }
     }
 
     fn child(&self, parent: &SettingsSet, opened: &Opened<'_>) -> Block {

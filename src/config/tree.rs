@@ -132,6 +132,13 @@ impl Sources {
         }
     }
 
+    /// Whether a line ends between two words of one file.
+    pub(super) fn on_different_lines(&self, before: Span, after: Span) -> bool {
+        let text = self.file(before.file).map_or(&b""[..], |file| &file.text);
+        let between = text.get(before.end as usize..after.start as usize);
+        before.file == after.file && between.is_some_and(|bytes| bytes.contains(&b'\n'))
+    }
+
     /// Sorts by where a reader meets a span: an included file comes where its `include` stands.
     pub(super) fn reading_order(&self, span: Span) -> Vec<u32> {
         let mut order = vec![span.start];

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::diagnostics::{Mistake, Outcome};
+use super::diagnostics::{Mistake, Outcome, Severity};
 use super::settings::SettingsSet;
 use super::table::{Contexts, Module};
 use super::tree::{Span, Statement, Word, path_bytes};
@@ -25,6 +25,18 @@ pub(super) struct World {
 impl World {
     pub(super) fn report(&self, mistake: Mistake) {
         self.found.borrow_mut().push(mistake);
+    }
+
+    /// How much was found so far.
+    pub(super) fn count(&self) -> usize {
+        self.found.borrow().len()
+    }
+
+    /// Whether anything found after the first `count` makes the configuration unusable.
+    pub(super) fn spoilt_since(&self, count: usize) -> bool {
+        let found = self.found.borrow();
+        let mut later = found.iter().skip(count);
+        later.any(|mistake| mistake.severity == Severity::Emerg)
     }
 }
 

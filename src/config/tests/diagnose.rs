@@ -134,6 +134,31 @@ rowhouse: [emerg] unknown directive \"sevrer\" in t.conf:2
 }
 
 #[test]
+fn a_forgotten_semicolon_is_shown() {
+    let text = "http {\n  sendfile on\n  timeout 5s;\n}\n";
+    let shown = load(text).err().map(|d| d.to_string());
+    let expected = "\
+rowhouse: [emerg] invalid number of arguments in \"sendfile\" directive in t.conf:2
+ --> t.conf:2:3
+  |
+2 |   sendfile on
+  |   ^^^^^^^^^^^
+  |
+ ::: t.conf:2:12
+  |
+2 |   sendfile on
+  |            -- a \";\" may be missing after this
+";
+    assert_eq!(shown.as_deref(), Some(expected));
+}
+
+#[test]
+fn what_may_follow_from_a_mistake_is_not_reported() {
+    let text = "http { server { server_name fail; sendfile x; } }";
+    assert_eq!(found(text).len(), 1);
+}
+
+#[test]
 fn bytes_that_are_not_utf8_do_no_harm() {
     let text = b"\xff\xfe \xff;\nhttp { server { location \xff { } } }";
     let loaded = load_text(super::fake::ALL, "t".as_ref(), text, &options());

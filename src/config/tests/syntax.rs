@@ -72,7 +72,7 @@ fn what_stands_around_a_mistake_is_kept() {
         ("{ a; } b;", "b"),
         ("a { b; ", "a{b}"),
         ("a { b \"c", "a{}"),
-        ("a \"b\"c d; e;", "a(b)(d) e"),
+        ("a \"b\"c \"d\"e; f;", "f"),
     ];
     for (text, expected) in table {
         let (statements, mistakes) = grammar::parse(FILE, text.as_bytes(), Origin::File);
