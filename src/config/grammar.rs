@@ -128,7 +128,7 @@ pub fn parse(file: FileId, text: &[u8], origin: Origin) -> (Statements, Vec<Mist
 
 /// A block that is not closed yet.
 struct Pending {
-    /// What stands before its brace; `None` if nothing does, which is a mistake of its own.
+    /// What stands before its brace; `None` if that was a mistake, which is reported already.
     words: Option<Words>,
     /// The statements around it.
     outside: Vec<Rc<Statement>>,
@@ -243,10 +243,11 @@ impl<'a> Builder<'a> {
     }
 
     fn open(&mut self, brace: Span, rest: &'a [u8]) -> &'a [u8] {
-        let words = self.words.take();
-        self.broken = false;
+        let mut words = self.words.take();
         if words.is_none() {
             self.mistake(brace, "unexpected \"{\"");
+        } else if std::mem::take(&mut self.broken) {
+            words = None;
         }
         if self.origin == Origin::CommandLine {
             self.mistake(brace, "block directives are not supported in -g option");
