@@ -1,9 +1,15 @@
 //! HTTP's vocabulary as pure values: no I/O.
 
+pub mod conditional;
+pub mod date;
 pub mod escape;
 pub mod header;
+pub mod host;
 pub mod known;
 pub mod method;
+pub mod mime;
+pub mod pattern;
+pub mod range;
 pub mod span;
 pub mod status;
 pub mod text;
@@ -13,6 +19,8 @@ pub mod version;
 pub use header::{Field, Headers};
 pub use known::KnownHeader;
 pub use method::Method;
+pub use mime::MimeTypes;
+pub use pattern::{Captures, Pattern};
 pub use span::Span;
 pub use status::Status;
 pub use text::Text;

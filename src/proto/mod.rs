@@ -1,3 +1,4 @@
 //! Sans-I/O codecs: bytes to values and back.
 
 pub mod h1;
+pub mod proxy_protocol;

@@ -13,7 +13,7 @@ const MAX_TRAILERS: usize = 64 * 1024;
 /// Line ends are CR LF throughout: a bare line feed is refused, as it is by nginx, because it is
 /// what request smuggling lives on.
 #[derive(Clone, Debug, Default)]
-pub struct ChunkedDecoder {
+pub struct Chunked {
     state: State,
     /// What is left of the chunk; while its size is read, the size so far.
     size: u64,
@@ -38,19 +38,10 @@ enum State {
     Done,
 }
 
-/// One step of decoding.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decoded {
-    /// How many bytes of the input are dealt with; go on behind them.
-    pub consumed: usize,
-    /// What they were.
-    pub event: Event,
-}
-
 /// What a step of decoding gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// These bytes of the input are body; `consumed` ends where they end.
+    /// These bytes of the input are body; they end where the step ended.
     Data(Range<usize>),
     /// All of the input is used up and more must come.
     NeedMore,
@@ -64,13 +55,15 @@ pub struct ChunkedError;
 
 impl ChunkedError {
     /// What nginx writes to the error log.
-    pub const MESSAGE: &str = "client sent invalid chunked body";
+    pub fn message(self) -> &'static str {
+        "client sent invalid chunked body"
+    }
 }
 
-impl ChunkedDecoder {
+impl Chunked {
     /// A decoder at the start of a body.
-    pub fn new() -> ChunkedDecoder {
-        ChunkedDecoder::default()
+    pub fn new() -> Chunked {
+        Chunked::default()
     }
 
     /// Whether the last chunk and the trailers have been seen.
@@ -87,21 +80,16 @@ impl ChunkedDecoder {
         }
     }
 
-    /// Decodes up to the end of the first stretch of data, of the body, or of the input.
-    pub fn decode(&mut self, input: &[u8]) -> Result<Decoded, ChunkedError> {
+    /// Decodes up to the end of the first stretch of data, of the body, or of the input; gives how
+    /// many bytes are dealt with (go on behind them) and what they were.
+    pub fn decode(&mut self, input: &[u8]) -> Result<(usize, Event), ChunkedError> {
         let mut at = 0;
         loop {
             if self.state == State::Done {
-                return Ok(Decoded {
-                    consumed: at,
-                    event: Event::End,
-                });
+                return Ok((at, Event::End));
             }
             let Some(&byte) = input.get(at) else {
-                return Ok(Decoded {
-                    consumed: at,
-                    event: Event::NeedMore,
-                });
+                return Ok((at, Event::NeedMore));
             };
             if self.state == State::Data {
                 let length = self.size.min((input.len() - at) as u64);
@@ -110,10 +98,7 @@ impl ChunkedDecoder {
                     self.state = State::AfterData;
                 }
                 let end = at + length as usize;
-                return Ok(Decoded {
-                    consumed: end,
-                    event: Event::Data(at..end),
-                });
+                return Ok((end, Event::Data(at..end)));
             }
             self.state = self.following(byte)?;
             at += 1;
@@ -187,10 +172,10 @@ pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 pub const CHUNK_END: &[u8] = b"\r\n";
 
 /// Appends the line before a chunk of this many bytes, which must not be zero.
-pub fn write_chunk_head(size: u64, out: &mut Vec<u8>) {
-    let digits = (u64::BITS - size.leading_zeros()).div_ceil(4).max(1);
+pub fn write_size(size: usize, out: &mut Vec<u8>) {
+    let digits = (usize::BITS - size.leading_zeros()).div_ceil(4).max(1);
     for place in (0..digits).rev() {
-        out.push(b"0123456789abcdef"[(size >> (place * 4) & 15) as usize]);
+        out.push(b"0123456789abcdef"[size >> (place * 4) & 15]);
     }
     out.extend(b"\r\n");
 }
@@ -204,13 +189,13 @@ mod tests {
     type Outcome = Result<(Vec<u8>, Option<usize>), ChunkedError>;
 
     fn decode(input: &[u8], step: usize) -> Outcome {
-        let mut decoder = ChunkedDecoder::new();
+        let mut decoder = Chunked::new();
         let (mut body, mut used) = (Vec::new(), 0);
         for piece in input.chunks(step) {
             let mut at = 0;
             loop {
                 let rest = &piece[at..];
-                let Decoded { consumed, event } = decoder.decode(rest)?;
+                let (consumed, event) = decoder.decode(rest)?;
                 at += consumed;
                 match event {
                     Event::Data(range) => body.extend(&rest[range]),
@@ -304,7 +289,7 @@ mod tests {
             (0x1234, "1234\r\n"),
         ] {
             let mut out = Vec::new();
-            write_chunk_head(size, &mut out);
+            write_size(size, &mut out);
             assert_eq!(out, text.as_bytes());
         }
     }
@@ -321,7 +306,7 @@ mod tests {
         fn decoding_undoes_encoding(chunks: Vec<Vec<u8>>, step in 1usize..99) {
             let mut encoded = Vec::new();
             for chunk in chunks.iter().filter(|chunk| !chunk.is_empty()) {
-                write_chunk_head(chunk.len() as u64, &mut encoded);
+                write_size(chunk.len(), &mut encoded);
                 encoded.extend(chunk);
                 encoded.extend(CHUNK_END);
             }

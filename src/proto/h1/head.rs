@@ -30,6 +30,15 @@ pub struct Header {
     pub known: KnownHeader,
 }
 
+impl Header {
+    /// `name: value` for the log.
+    fn text(&self, input: &[u8]) -> String {
+        let [name, value] =
+            [self.name, self.value].map(|span| String::from_utf8_lossy(span.of(input)));
+        format!("{name}: {value}")
+    }
+}
+
 /// The outcome of looking at what has arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parse {
@@ -57,6 +66,8 @@ pub enum HeadError {
     HeaderTooLong(Span),
     /// There are more header lines than `max_headers`.
     TooManyHeaders,
+    /// A header that may come only once came again: this one, after that one.
+    Duplicate(Header, Header),
 }
 
 impl HeadError {
@@ -64,7 +75,9 @@ impl HeadError {
     pub fn status(&self) -> Status {
         match self {
             HeadError::Line(LineError::Version) => Status::VERSION_NOT_SUPPORTED,
-            HeadError::Line(_) | HeadError::InvalidHeader(_) => Status::BAD_REQUEST,
+            HeadError::Line(_) | HeadError::InvalidHeader(_) | HeadError::Duplicate(..) => {
+                Status::BAD_REQUEST
+            }
             HeadError::UriTooLong => Status::REQUEST_URI_TOO_LARGE,
             HeadError::HeaderTooLong(_) | HeadError::TooManyHeaders => {
                 Status::REQUEST_HEADER_TOO_LARGE
@@ -95,6 +108,16 @@ impl HeadError {
                 format!("client sent too long header line: \"{line}...\"")
             }
             HeadError::TooManyHeaders => "client sent too many header lines".into(),
+            HeadError::Duplicate(header, previous) => {
+                let what = match header.known {
+                    KnownHeader::Host => "host header",
+                    _ => "header line",
+                };
+                let [header, previous] = [header, previous].map(|header| header.text(input));
+                format!(
+                    "client sent duplicate {what}: \"{header}\", previous value: \"{previous}\""
+                )
+            }
         }
     }
 }
@@ -296,7 +319,13 @@ impl RequestHead {
             return Err(HeadError::TooManyHeaders);
         }
         let known = KnownHeader::from_name(name.of(input));
-        self.headers.push(Header { name, value, known });
+        let header = Header { name, value, known };
+        if known.is_unique()
+            && let Some(&previous) = self.get(known)
+        {
+            return Err(HeadError::Duplicate(header, previous));
+        }
+        self.headers.push(header);
         if let Some(first @ 0) = self.first.0.get_mut(known as usize) {
             *first = self.headers.len() as u16;
         }

@@ -2,10 +2,13 @@
 
 pub mod chunked;
 pub mod field;
+pub mod framing;
 pub mod head;
 pub mod limits;
 pub mod request_line;
+pub mod response;
 
-pub use chunked::{ChunkedDecoder, ChunkedError};
+pub use chunked::{Chunked, ChunkedError};
+pub use framing::{BodyFraming, Framing};
 pub use head::{Header, Parse, RequestHead};
 pub use limits::HeadOptions;

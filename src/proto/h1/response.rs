@@ -1,0 +1,121 @@
+//! Writing the head of a response: the pieces it is put together from.
+
+use crate::http::{Headers, Status, date};
+
+/// What goes out when a client waits for it before it sends the body.
+pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// Appends the status line. The version is always 1.1, which is the server's own.
+pub fn status_line(status: Status, out: &mut Vec<u8>) {
+    let status = status.on_the_wire();
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(&status.digits());
+    out.push(b' ');
+    out.extend_from_slice(status.reason().as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends a status line with the code and reason another server gave (`404 Nowhere to be found`).
+pub fn foreign_status_line(code_and_reason: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(code_and_reason);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends `name: value`.
+pub fn field(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    out.reserve(name.len() + value.len() + 4);
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends a header whose value is a number.
+pub fn number_field(name: &[u8], value: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    number(value, out);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends a header whose value is a time, given in seconds since 1970.
+pub fn date_field(name: &[u8], seconds: i64, out: &mut Vec<u8>) {
+    field(name, &date::format(seconds), out);
+}
+
+/// Appends all headers in order.
+pub fn fields(headers: &Headers, out: &mut Vec<u8>) {
+    for header in headers {
+        field(&header.name, &header.value, out);
+    }
+}
+
+/// Appends the empty line that ends the head.
+pub fn end(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends a number in decimal digits.
+pub fn number(mut value: u64, out: &mut Vec<u8>) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (value % 10) as u8;
+        value /= 10;
+        if value == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_head() {
+        let mut out = Vec::new();
+        let mut headers = Headers::new();
+        headers.append("X", "y");
+        status_line(Status::MOVED_TEMPORARILY, &mut out);
+        number_field(b"Content-Length", 0, &mut out);
+        date_field(b"Last-Modified", 784_111_777, &mut out);
+        fields(&headers, &mut out);
+        end(&mut out);
+        assert_eq!(
+            String::from_utf8_lossy(&out),
+            "HTTP/1.1 302 Moved Temporarily\r\nContent-Length: 0\r\n\
+             Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\nX: y\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn status_lines() {
+        let line = |status| {
+            let mut out = Vec::new();
+            status_line(status, &mut out);
+            String::from_utf8_lossy(&out).into_owned()
+        };
+        assert_eq!(line(Status(599)), "HTTP/1.1 599 \r\n");
+        assert_eq!(
+            line(Status::REQUEST_HEADER_TOO_LARGE),
+            "HTTP/1.1 400 Bad Request\r\n"
+        );
+        let mut out = Vec::new();
+        foreign_status_line(b"404 Nowhere", &mut out);
+        assert_eq!(out, b"HTTP/1.1 404 Nowhere\r\n");
+    }
+
+    proptest! {
+        #[test]
+        fn numbers_are_decimal(value: u64) {
+            let mut out = Vec::new();
+            number(value, &mut out);
+            prop_assert_eq!(out, value.to_string().into_bytes());
+        }
+    }
+}
