@@ -8,6 +8,7 @@ pub mod clock;
 pub mod fd;
 pub mod pinned;
 pub mod poll;
+pub mod resolve;
 pub mod socket;
 pub mod waker;
 
