@@ -1,1 +1,6 @@
-//! Buffers, addresses, listeners and transports.
+//! Buffers, addresses and listening sockets.
+
+pub mod address;
+pub mod buffer;
+pub mod cidr;
+pub mod listen;

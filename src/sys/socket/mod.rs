@@ -9,8 +9,8 @@ mod options;
 pub use addr::Addr;
 pub use data::{peek, recv, send, sendfile, writev};
 pub use options::{
-    TcpInfo, cork, defer_accept, error, fast_open, keep_alive, keep_alive_times, linger_reset,
-    no_delay, receive_buffer, reuse_addr, reuse_port, send_buffer, tcp_info, v6_only,
+    TcpInfo, cork, defer_accept, error, fast_open, keep_alive, keep_alive_times, kind,
+    linger_reset, no_delay, receive_buffer, reuse_addr, reuse_port, send_buffer, tcp_info, v6_only,
 };
 
 use super::fd::own;

@@ -177,3 +177,13 @@ pub fn tcp_info(fd: BorrowedFd<'_>) -> io::Result<TcpInfo> {
         rcv_space: info.tcpi_rcv_space,
     })
 }
+
+/// SO_TYPE: what the socket carries.
+pub fn kind(fd: BorrowedFd<'_>) -> io::Result<super::Kind> {
+    // SAFETY: any bit pattern is a valid integer.
+    let kind = unsafe { get::<libc::c_int>(fd, libc::SOL_SOCKET, libc::SO_TYPE)?.assume_init() };
+    Ok(match kind {
+        libc::SOCK_DGRAM => super::Kind::Datagram,
+        _ => super::Kind::Stream,
+    })
+}
