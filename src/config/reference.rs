@@ -49,25 +49,19 @@ pub fn markdown(modules: &[&dyn AnyModule]) -> String {
     out
 }
 
-/// `man/rowhouse.conf.5`.
-pub fn roff(modules: &[&dyn AnyModule]) -> String {
-    let mut out = String::from(
-        ".\\\" Generated from the directive tables: rowhouse directives --man\n\
-         .TH ROWHOUSE.CONF 5 \"\" \"Rowhouse\" \"File formats\"\n\
-         .SH NAME\n\
-         rowhouse.conf \\- configuration of the rowhouse web server\n\
-         .SH DESCRIPTION\n\
-         A configuration consists of directives.\n\
-         A simple directive is a name and its arguments, ended by a semicolon; a block directive\n\
-         ends with other directives in braces instead.\n\
-         What a block sets holds in the blocks inside as well, unless they set it themselves.\n",
-    );
+/// `man/rowhouse.conf.5`: the language, then the directives.
+pub fn manual(modules: &[&dyn AnyModule]) -> String {
+    let mut out = String::from(include_str!("reference.mdoc"));
+    out.push_str(".Sh DIRECTIVES\n");
     for module in with_rows(modules) {
-        let _ = writeln!(out, ".SH {}", escape(&module.name().to_uppercase()));
+        let _ = writeln!(out, ".Ss {}", escape(module.name()));
+        out.push_str(".Bl -tag -width Ds\n");
         for row in module.rows() {
-            roff_row(&mut out, row);
+            manual_row(&mut out, row);
         }
+        out.push_str(".El\n");
     }
+    out.push_str(".Sh SEE ALSO\n.Xr rowhouse 8\n");
     out
 }
 
@@ -130,21 +124,25 @@ fn markdown_row(out: &mut String, row: &Row) {
     }
 }
 
-fn roff_row(out: &mut String, row: &Row) {
-    let _ = writeln!(out, ".TP\n.B {}", escape(&usage(row)));
-    if let Some(default) = default(row) {
-        let _ = writeln!(out, "Default: {}\n.br", escape(&default));
+fn manual_row(out: &mut String, row: &Row) {
+    let _ = writeln!(out, ".It Li \"{}\"", escape(&usage(row)));
+    let _ = write!(out, "Context: {}", row.contexts);
+    match default(row) {
+        Some(default) => {
+            let _ = writeln!(out, ".\nDefault:\n.Dq Li \"{}\" .", escape(&default));
+        }
+        None => out.push_str(".\n"),
     }
-    let _ = writeln!(out, "Context: {}", row.contexts);
     let sentences = sentences(row);
     if !sentences.is_empty() {
         let _ = writeln!(out, ".br\n{}", escape(&sentences));
     }
 }
 
-/// Text that roff prints as it is: backslashes and hyphens, and no control line by accident.
+/// Text that the manual's language prints as it is: backslashes, quotes, and no control line by
+/// accident.
 fn escape(text: &str) -> String {
-    let text = text.replace('\\', "\\e").replace('-', "\\-");
+    let text = text.replace('\\', "\\e").replace('"', "\\(dq");
     match text.starts_with(['.', '\'']) {
         true => format!("\\&{text}"),
         false => text,

@@ -1,7 +1,7 @@
 //! The generated reference.
 
 use super::fake;
-use crate::config::reference::{describe, list, markdown, roff};
+use crate::config::reference::{describe, list, manual, markdown};
 
 #[test]
 fn one_directive() {
@@ -35,18 +35,18 @@ fn all_directives() {
 
 #[test]
 fn markdown_and_man_page_have_every_directive() {
-    let (markdown, roff) = (markdown(fake::ALL), roff(fake::ALL));
+    let (markdown, manual) = (markdown(fake::ALL), manual(fake::ALL));
     assert!(markdown.contains(
         "\n### worker_processes\n\n- Syntax: `worker_processes number;`\n- Default: \
          `worker_processes 1;`\n- Context: main\n\nHow many workers there are.\n"
     ));
-    assert!(roff.contains(
-        ".TP\n.B worker_processes number;\nDefault: worker_processes 1;\n.br\nContext: main\n.br\n\
-         How many workers there are.\n"
+    assert!(manual.contains(
+        ".It Li \"worker_processes number;\"\nContext: main.\nDefault:\n.Dq Li \"worker_processes 1;\" .\n\
+         .br\nHow many workers there are.\n"
     ));
     for line in list(fake::ALL).lines() {
         let name = line.split([' ', ';']).next().unwrap();
         assert!(markdown.contains(&format!("### {name}\n")), "{name}");
-        assert!(roff.contains(&format!(".B {name}")), "{name}");
+        assert!(manual.contains(&format!(".It Li \"{name}")), "{name}");
     }
 }

@@ -148,6 +148,15 @@ fn toml_mistakes() {
     );
 }
 
+#[test]
+fn the_example_is_the_same_in_both_languages() {
+    let text = include_str!("../../../conf/server.conf");
+    let document = include_bytes!("../../../conf/server.toml");
+    let (statements, mistakes) = toml::parse(FILE, document);
+    assert_eq!(mistakes, []);
+    assert_eq!(shown(&statements), nginx(text));
+}
+
 /// A tree as both languages can write it.
 #[derive(Debug, Clone)]
 struct Node {
