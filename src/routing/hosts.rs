@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
-use super::Matcher;
+use crate::http::pattern::{Captures, LimitExceeded, Pattern};
 
 /// Why a name was not added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,13 +31,13 @@ pub struct Found<'a, T> {
 
 /// The names of the virtual hosts of one address.
 #[derive(Debug)]
-pub struct Hosts<T, M> {
+pub struct Hosts<T> {
     exact: Table<T>,
     /// By what follows the `*` and the dot.
     leading: Table<Leading<T>>,
     /// By what precedes the dot and the `*`.
     trailing: Table<T>,
-    patterns: Vec<Pattern<T, M>>,
+    patterns: Vec<Named<T>>,
     /// Names that must not be used again: the exact ones, and `.example.com` without its dot.
     taken: HashSet<Vec<u8>>,
 }
@@ -50,13 +50,13 @@ struct Leading<T> {
 }
 
 #[derive(Debug)]
-struct Pattern<T, M> {
-    matcher: M,
+struct Named<T> {
+    pattern: Pattern,
     tag: usize,
     value: T,
 }
 
-impl<T, M> Default for Hosts<T, M> {
+impl<T> Default for Hosts<T> {
     fn default() -> Self {
         Self {
             exact: Table::default(),
@@ -68,7 +68,7 @@ impl<T, M> Default for Hosts<T, M> {
     }
 }
 
-impl<T, M: Matcher> Hosts<T, M> {
+impl<T> Hosts<T> {
     /// Adds a name without a pattern: `example.com`, `*.example.com`, `.example.com`,
     /// `www.example.*` or nothing at all, for requests without a host.
     ///
@@ -100,9 +100,9 @@ impl<T, M: Matcher> Hosts<T, M> {
     /// Adds a pattern (`~…`); patterns are tried in the order they were added.
     ///
     /// `tag` is handed back when the pattern decides, so that its named groups can be assigned.
-    pub fn add_pattern(&mut self, matcher: M, tag: usize, value: T) {
-        self.patterns.push(Pattern {
-            matcher,
+    pub fn add_pattern(&mut self, pattern: Pattern, tag: usize, value: T) {
+        self.patterns.push(Named {
+            pattern,
             tag,
             value,
         });
@@ -111,30 +111,40 @@ impl<T, M: Matcher> Hosts<T, M> {
     /// The virtual host for `host`, a name without port; its case and a last dot do not matter.
     ///
     /// `captures` is written if a pattern decided.
-    pub fn find(&self, host: &[u8], captures: &mut M::Captures) -> Option<Found<'_, T>> {
+    ///
+    /// # Errors
+    /// A pattern did not come to an answer.
+    pub fn find(
+        &self,
+        host: &[u8],
+        captures: &mut Captures,
+    ) -> Result<Option<Found<'_, T>>, LimitExceeded> {
         let host = normalise(host);
-        let named = self
-            .exact
-            .get(&*host)
-            .or_else(|| self.find_leading(&host))
-            .or_else(|| self.find_trailing(&host));
-        if let Some(value) = named {
-            return Some(Found {
+        let named = self.exact.get(&*host);
+        let named = named.or_else(|| self.find_leading(&host));
+        if let Some(value) = named.or_else(|| self.find_trailing(&host)) {
+            return Ok(Some(Found {
                 value,
                 pattern: None,
-            });
+            }));
         }
         if host.is_empty() {
-            return None;
+            return Ok(None);
         }
-        let pattern = self
-            .patterns
-            .iter()
-            .find(|pattern| pattern.matcher.captures(&host, captures))?;
-        Some(Found {
-            value: &pattern.value,
-            pattern: Some(pattern.tag),
-        })
+        for Named {
+            pattern,
+            tag,
+            value,
+        } in &self.patterns
+        {
+            if pattern.try_captures(&host, captures)? {
+                return Ok(Some(Found {
+                    value,
+                    pattern: Some(*tag),
+                }));
+            }
+        }
+        Ok(None)
     }
 
     /// The longest name with a leading wildcard that fits.
@@ -206,17 +216,18 @@ impl Hasher for NameHasher {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::Regex;
     use super::*;
     use proptest::prelude::*;
 
-    type Names = Hosts<&'static str, Regex>;
+    type Names = Hosts<&'static str>;
 
     fn hosts(names: &[&'static str]) -> Names {
         let mut hosts = Names::default();
         for (index, name) in names.iter().enumerate() {
             match name.strip_prefix('~') {
-                Some(source) => hosts.add_pattern(Regex::new(source), index, name),
+                Some(source) => {
+                    hosts.add_pattern(Pattern::new(source, false).unwrap(), index, name)
+                }
                 None => hosts.add(name.as_bytes(), name).unwrap(),
             }
         }
@@ -225,7 +236,8 @@ mod tests {
 
     fn find(hosts: &Names, host: &str) -> &'static str {
         hosts
-            .find(host.as_bytes(), &mut Vec::new())
+            .find(host.as_bytes(), &mut Captures::new())
+            .unwrap()
             .map_or("none", |found| found.value)
     }
 
@@ -272,10 +284,16 @@ mod tests {
     #[test]
     fn a_pattern_is_told_by_its_tag() {
         let hosts = hosts(&["a", "~b"]);
-        let mut captures = Vec::new();
-        assert_eq!(hosts.find(b"a", &mut captures).unwrap().pattern, None);
-        assert_eq!(hosts.find(b"b", &mut captures).unwrap().pattern, Some(1));
-        assert_eq!(captures, ["b"]);
+        let mut captures = Captures::new();
+        assert_eq!(
+            hosts.find(b"a", &mut captures).unwrap().unwrap().pattern,
+            None
+        );
+        assert_eq!(
+            hosts.find(b"b", &mut captures).unwrap().unwrap().pattern,
+            Some(1)
+        );
+        assert_eq!(captures.get(0), Some((0, 1)));
     }
 
     #[test]
@@ -325,21 +343,22 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn agrees_with_a_naive_search(
-            names in prop::collection::vec("(\\*\\.|\\.)?[ab](\\.[ab]){0,2}|[ab](\\.[ab]){0,2}\\.\\*", 0..10),
-            host in "[ab](\\.[ab]){0,3}",
-        ) {
-            let mut hosts: Hosts<String, Regex> = Hosts::default();
-            let mut added = Vec::new();
-            for name in names {
-                if hosts.add(name.as_bytes(), name.clone()).is_ok() {
-                    added.push(name);
+            #[test]
+            fn agrees_with_a_naive_search(
+                names in prop::collection::vec("(\\*\\.|\\.)?[ab](\\.[ab]){0,2}|[ab](\\.[ab]){0,2}\\.\\*", 0..10),
+                host in "[ab](\\.[ab]){0,3}",
+            ) {
+                let mut hosts: Hosts<String> = Hosts::default();
+                let mut added = Vec::new();
+                for name in names {
+                    if hosts.add(name.as_bytes(), name.clone()).is_ok() {
+                        added.push(name);
+                    }
                 }
+                let best = added.iter().filter_map(|name| Some((rank(name, &host)?, name))).max();
+                let found = hosts.find(host.as_bytes(), &mut Captures::new())
+    .unwrap().map(|found| found.value);
+                prop_assert_eq!(found, best.map(|(_, name)| name));
             }
-            let best = added.iter().filter_map(|name| Some((rank(name, &host)?, name))).max();
-            let found = hosts.find(host.as_bytes(), &mut Vec::new()).map(|found| found.value);
-            prop_assert_eq!(found, best.map(|(_, name)| name));
         }
-    }
 }

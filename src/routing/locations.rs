@@ -6,12 +6,12 @@
 
 use std::collections::HashMap;
 
-use super::Matcher;
 use super::trie::{Static, Trie};
+use crate::http::pattern::{Captures, LimitExceeded, Pattern};
 
 /// How a location is named.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind<M> {
+#[derive(Debug)]
+pub enum Kind {
     /// `location = /name`.
     Exact(Vec<u8>),
     /// `location /name`.
@@ -19,7 +19,7 @@ pub enum Kind<M> {
     /// `location ^~ /name`: a prefix that keeps regular expressions of its level from being tried.
     PriorityPrefix(Vec<u8>),
     /// `location ~ pattern` and `location ~* pattern`.
-    Regex(M),
+    Regex(Pattern),
     /// `location @name`, given without the `@`.
     Named(Vec<u8>),
 }
@@ -41,23 +41,23 @@ pub enum Found<T> {
 
 /// The locations of a server or, nested, of another location.
 #[derive(Debug)]
-pub struct Locations<T, M> {
-    entries: Vec<Entry<T, M>>,
+pub struct Locations<T> {
+    entries: Vec<Entry<T>>,
     names: Trie,
     /// Patterns in the order of the configuration, with the entries they lead to.
-    patterns: Vec<(M, usize)>,
+    patterns: Vec<(Pattern, usize)>,
     named: HashMap<Vec<u8>, usize>,
 }
 
 #[derive(Debug)]
-struct Entry<T, M> {
+struct Entry<T> {
     value: T,
     /// Written with `^~`.
     priority: bool,
-    nested: Locations<T, M>,
+    nested: Locations<T>,
 }
 
-impl<T, M> Default for Locations<T, M> {
+impl<T> Default for Locations<T> {
     fn default() -> Self {
         Self {
             entries: Vec::new(),
@@ -68,7 +68,7 @@ impl<T, M> Default for Locations<T, M> {
     }
 }
 
-impl<T, M: Matcher> Locations<T, M> {
+impl<T> Locations<T> {
     /// Adds a location and those nested in it.
     ///
     /// `auto_redirect` says that a request for its name without the last slash is to be
@@ -79,7 +79,7 @@ impl<T, M: Matcher> Locations<T, M> {
     /// without an error, as in nginx.
     pub fn add(
         &mut self,
-        kind: Kind<M>,
+        kind: Kind,
         auto_redirect: bool,
         value: T,
         nested: Self,
@@ -110,13 +110,16 @@ impl<T, M: Matcher> Locations<T, M> {
 
     /// The location that serves `uri`, a decoded and normalised path.
     ///
-    /// `captures` is written if a pattern decided.
-    pub fn find(&self, uri: &[u8], captures: &mut M::Captures) -> Found<&T> {
-        match self.search(uri, captures) {
+    /// `captures` is written if a pattern matched.
+    ///
+    /// # Errors
+    /// A pattern did not come to an answer; another location might let in whom it keeps out.
+    pub fn find(&self, uri: &[u8], captures: &mut Captures) -> Result<Found<&T>, LimitExceeded> {
+        Ok(match self.search(uri, captures)? {
             Search::Decided(found) => found,
             Search::Best(Some(value)) => Found::Location(value),
             Search::Best(None) => Found::None,
-        }
+        })
     }
 
     /// The named location `name`, given without the `@`.
@@ -127,45 +130,51 @@ impl<T, M: Matcher> Locations<T, M> {
     }
 
     /// Searches this level and those nested in it.
-    fn search(&self, uri: &[u8], captures: &mut M::Captures) -> Search<&T> {
+    fn search(&self, uri: &[u8], captures: &mut Captures) -> Result<Search<&T>, LimitExceeded> {
         let mut best = None;
         let mut patterns_allowed = true;
         match self.names.find(uri) {
             Static::Exact(entry) => {
-                return Search::Decided(Found::Location(&self.entries[entry].value));
+                return Ok(Search::Decided(Found::Location(&self.entries[entry].value)));
             }
             Static::Slash(entry) => {
-                return Search::Decided(Found::Slash(&self.entries[entry].value));
+                return Ok(Search::Decided(Found::Slash(&self.entries[entry].value)));
             }
             Static::Prefix(entry) => {
                 let entry = &self.entries[entry];
-                match entry.nested.search(uri, captures) {
+                match entry.nested.search(uri, captures)? {
                     Search::Best(nested) => best = Some(nested.unwrap_or(&entry.value)),
-                    decided => return decided,
+                    decided => return Ok(decided),
                 }
                 patterns_allowed = !entry.priority;
             }
             Static::None => {}
         }
-        if patterns_allowed && let Some(value) = self.first_match(uri, captures) {
-            return Search::Decided(Found::Location(value));
+        if patterns_allowed && let Some(value) = self.first_match(uri, captures)? {
+            return Ok(Search::Decided(Found::Location(value)));
         }
-        Search::Best(best)
+        Ok(Search::Best(best))
     }
 
     /// What the first pattern that matches leads to, or a location nested in that one.
-    fn first_match(&self, uri: &[u8], captures: &mut M::Captures) -> Option<&T> {
-        let (_, entry) = self
-            .patterns
-            .iter()
-            .find(|(pattern, _)| pattern.captures(uri, captures))?;
-        let entry = &self.entries[*entry];
-        // Here nginx serves even the location that wants a slash, without redirecting to it.
-        Some(match entry.nested.search(uri, captures) {
-            Search::Decided(Found::Location(value) | Found::Slash(value)) => value,
-            Search::Best(Some(value)) => value,
-            Search::Decided(Found::None) | Search::Best(None) => &entry.value,
-        })
+    fn first_match(
+        &self,
+        uri: &[u8],
+        captures: &mut Captures,
+    ) -> Result<Option<&T>, LimitExceeded> {
+        for (pattern, entry) in &self.patterns {
+            if !pattern.try_captures(uri, captures)? {
+                continue;
+            }
+            let entry = &self.entries[*entry];
+            // Here nginx serves even the location that wants a slash, without redirecting to it.
+            return Ok(Some(match entry.nested.search(uri, captures)? {
+                Search::Decided(Found::Location(value) | Found::Slash(value)) => value,
+                Search::Best(Some(value)) => value,
+                Search::Decided(Found::None) | Search::Best(None) => &entry.value,
+            }));
+        }
+        Ok(None)
     }
 }
 
@@ -179,11 +188,10 @@ enum Search<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::Regex;
     use super::*;
     use proptest::prelude::*;
 
-    type Names = Locations<&'static str, Regex>;
+    type Names = Locations<&'static str>;
 
     /// A level of locations without nested ones, written as in a configuration; a name that
     /// ends in a slash wants it added.
@@ -200,7 +208,7 @@ mod tests {
         let kind = match modifier {
             "=" => Kind::Exact(path.into()),
             "^~" => Kind::PriorityPrefix(path.into()),
-            "~" => Kind::Regex(Regex::new(path)),
+            "~" => Kind::Regex(Pattern::new(path, false).unwrap()),
             _ if path.starts_with('@') => Kind::Named(path[1..].into()),
             _ => Kind::Prefix(path.into()),
         };
@@ -208,7 +216,7 @@ mod tests {
     }
 
     fn find(level: &Names, uri: &str) -> String {
-        match level.find(uri.as_bytes(), &mut Vec::new()) {
+        match level.find(uri.as_bytes(), &mut Captures::new()).unwrap() {
             Found::Location(name) => (*name).to_owned(),
             Found::Slash(name) => format!("redirect {name}"),
             Found::None => "none".to_owned(),
@@ -289,10 +297,21 @@ mod tests {
     }
 
     #[test]
-    fn captures_are_those_of_the_pattern_that_decided() {
-        let mut seen = Vec::new();
-        level(&["/", "~ x", "~ a"]).find(b"/a", &mut seen);
-        assert_eq!(seen, ["a"]);
+    fn captures_are_those_of_the_pattern_that_matched() {
+        let names = level(&["/", "~ x(.)", "~ a(.)"]);
+        for (uri, expected) in [("/abc", Some((2, 3))), ("/", None)] {
+            let mut captures = Captures::new();
+            names.find(uri.as_bytes(), &mut captures).unwrap();
+            assert_eq!(captures.get(1), expected, "{uri}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_gives_up_decides_nothing() {
+        let uri = format!("/{}b", "a".repeat(60));
+        let names = level(&["/", "~ ^/(a|aa)+(?!b)$", "~ b$"]);
+        let found = names.find(uri.as_bytes(), &mut Captures::new());
+        assert_eq!(found, Err(LimitExceeded));
     }
 
     #[test]
