@@ -93,6 +93,10 @@ fn mistakes() {
             "http { server { location {} } }",
             &["1:17 invalid number of arguments in \"location\" directive"],
         ),
+        (
+            "http { server { location ~ (a {} } }",
+            &["1:28 pcre2_compile() failed: missing closing parenthesis in \"(a\""],
+        ),
     ];
     for (text, expected) in table {
         assert_eq!(found(text), *expected, "{text}");

@@ -63,6 +63,9 @@ impl Module for Core {
             .contexts(SERVER | LOCATION)
             .between(1, 2)
             .open(LOCATION, |s, d| {
+                if d.count() == 2 && d.arg(0) == b"~" {
+                    d.pattern(1, false)?;
+                }
                 s.path = d.text(d.count() - 1)?.to_owned();
                 Ok(())
             }),
