@@ -226,10 +226,12 @@ impl Diagnostics {
         self.mistakes.iter().any(|m| m.severity == Severity::Emerg)
     }
 
-    /// One line a mistake, for a log: severity and the message with its place.
+    /// One line a mistake, for a log: severity and the message with its place. No more than
+    /// are shown, as counting lines in a long file takes its time.
     pub fn lines(&self) -> impl Iterator<Item = (Severity, String)> {
         self.mistakes
             .iter()
+            .take(MAX_SHOWN)
             .map(|mistake| (mistake.severity, mistake.line(&self.sources)))
     }
 }
