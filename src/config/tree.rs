@@ -6,8 +6,9 @@ use std::rc::Rc;
 
 use super::diagnostics::Position;
 
-/// One of the files of a configuration, numbered in the order they are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// One of the files of a configuration, numbered in the order they are read; the default is
+/// the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct FileId(pub(super) u32);
 
 /// A stretch of bytes in a file. Lines and columns are worked out only when somebody reads
