@@ -11,7 +11,6 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::complaint::Complaints;
-use super::errno::Errno;
 use super::facade;
 use super::file::LogFile;
 use super::level::Level;
@@ -50,10 +49,8 @@ impl AccessWriter {
             Self::File(file) => file.write(line),
             Self::Syslog(syslog) => {
                 let line = line.strip_suffix(b"\n").unwrap_or(line);
-                if let Err(error) = syslog.send(syslog.severity(), line) {
-                    let message =
-                        format_args!("send() to syslog {syslog} failed {}", Errno(&error));
-                    facade::main().log(Level::Warn, None, message);
+                if let Err(failure) = syslog.send(syslog.severity(), line) {
+                    facade::main().log(Level::Alert, None, format_args!("{failure}"));
                 }
             }
         }
@@ -163,8 +160,10 @@ impl AccessFile {
 
     fn append(&self, bytes: &[u8]) {
         let now = clock::realtime().0;
-        if let Err(error) = self.file.append(bytes, now) {
-            self.complaints.alert(now, error);
+        if let Err(error) = self.file.append(bytes, now)
+            && self.complaints.allowed(now)
+        {
+            facade::main().log(Level::Alert, None, format_args!("{error}"));
         }
     }
 }

@@ -104,22 +104,37 @@ impl ErrorLog {
         let mut on_terminal = false;
         for sink in self.inner.sinks.iter().filter(|sink| level <= sink.level) {
             on_terminal |= matches!(sink.target, Target::Stderr);
-            sink.target.write(level, &line);
+            match &sink.target {
+                Target::Syslog(syslog) => {
+                    if let Err(failure) = syslog.send(level, line.without_end()) {
+                        self.write_here(&Line::new(Level::Alert, None, format_args!("{failure}")));
+                    }
+                }
+                target => target.write_here(&line),
+            }
         }
         if ECHO.get() && level <= Level::Warn && !on_terminal {
             terminal::report(level, message);
         }
     }
+
+    /// Writes a line wherever no syslog server is needed.
+    fn write_here(&self, line: &Line) {
+        self.inner
+            .sinks
+            .iter()
+            .for_each(|sink| sink.target.write_here(line));
+    }
 }
 
 impl Target {
-    /// Delivers a line. There is nowhere to complain about an error log that cannot be written.
-    fn write(&self, level: Level, line: &Line) {
+    /// Writes a line, unless the target is remote. Nobody could be told that it failed.
+    fn write_here(&self, line: &Line) {
         match self {
             Self::File(file) => drop(file.append(line.with_end(), line.unix)),
             Self::Stderr => drop(std::io::stderr().write(line.with_end())),
             Self::Memory(memory) => memory.write(line.with_end()),
-            Self::Syslog(syslog) => drop(syslog.send(level, line.without_end())),
+            Self::Syslog(_) => {}
         }
     }
 }
@@ -221,6 +236,30 @@ mod tests {
         assert!(all.contents().ends_with(b": quiet\n"));
         log.log(Level::Warn, None, format_args!("loud"));
         assert!(warnings.contents().ends_with(b": loud\n"));
+    }
+
+    #[test]
+    fn a_syslog_server_that_is_gone_is_reported_elsewhere() {
+        use crate::log::syslog::{Parameters, Server};
+
+        let (memory, sink) = memory_sink(Level::Emerg);
+        let gone = |_: &str| Ok(Server::Unix("/nonexistent".into()));
+        let syslog = Syslog::new(Parameters::parse("server=x", gone).unwrap());
+        let log = ErrorLog::new([
+            Sink {
+                level: Level::Error,
+                target: Target::Syslog(syslog),
+            },
+            sink,
+        ]);
+        log.log(Level::Error, None, format_args!("lost"));
+        log.log(Level::Error, None, format_args!("lost, too"));
+        let text = String::from_utf8(memory.contents()).unwrap();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(
+            text.contains("[alert]") && text.ends_with("server: unix:/nonexistent\n"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -119,8 +119,10 @@ impl NamedLogs {
     }
 
     fn write(&self, file: &LogFile, line: &[u8], now: i64) {
-        if let Err(error) = file.append(line, now) {
-            self.complaints.alert(now, error);
+        if let Err(error) = file.append(line, now)
+            && self.complaints.allowed(now)
+        {
+            facade::main().log(Level::Alert, None, format_args!("{error}"));
         }
     }
 }

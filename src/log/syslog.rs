@@ -10,6 +10,8 @@ use std::rc::Rc;
 use std::sync::OnceLock;
 
 use super::clock;
+use super::complaint::Complaints;
+use super::errno::Errno;
 use super::level::{LEVELS, Level};
 
 /// The facilities of RFC 3164, section 4.1.1, in the order of their numbers.
@@ -127,12 +129,7 @@ pub struct Syslog {
     parameters: Parameters,
     /// Opened by the first message, and anew after a failure.
     socket: RefCell<Option<Socket>>,
-}
-
-#[derive(Debug)]
-enum Socket {
-    Udp(UdpSocket),
-    Unix(UnixDatagram),
+    complaints: Complaints,
 }
 
 impl Syslog {
@@ -141,6 +138,7 @@ impl Syslog {
         Rc::new(Self {
             parameters,
             socket: RefCell::new(None),
+            complaints: Complaints::default(),
         })
     }
 
@@ -152,24 +150,38 @@ impl Syslog {
     /// Sends `message`, which has no line feed, without waiting.
     ///
     /// # Errors
-    /// It was not sent; the next message makes another attempt.
-    pub fn send(&self, level: Level, message: &[u8]) -> io::Result<()> {
-        let datagram = self.datagram(level, message);
-        let mut socket = self.socket.borrow_mut();
-        if socket.is_none() {
-            *socket = Some(Socket::connect(&self.parameters.server)?);
-        }
-        let result = socket
-            .as_ref()
-            .map_or(Ok(0), |socket| socket.send(&datagram));
+    /// It was not sent; the next message makes another attempt. Of the failures within a minute
+    /// only the first is told.
+    pub fn send(&self, level: Level, message: &[u8]) -> Result<(), Failure<'_>> {
+        let result = self.deliver(&self.datagram(level, message));
         match result {
-            // A full queue loses this message and nothing else.
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
-                *socket = None;
-                Err(error)
-            }
-            other => other.map(drop),
+            Err((call, error)) if self.complaints.allowed(clock::now().unix) => Err(Failure {
+                call,
+                error,
+                server: &self.parameters.server,
+            }),
+            _ => Ok(()),
         }
+    }
+
+    /// Sends over the socket, which is opened if need be; a failure tells the call.
+    fn deliver(&self, datagram: &[u8]) -> Result<(), (&'static str, io::Error)> {
+        let mut place = self.socket.borrow_mut();
+        let socket = match place.take() {
+            Some(socket) => socket,
+            None => {
+                Socket::connect(&self.parameters.server).map_err(|error| ("connect()", error))?
+            }
+        };
+        let result = socket.send(datagram);
+        // A full queue loses this message and nothing else; after any other failure, start anew.
+        if result
+            .as_ref()
+            .map_or_else(|error| error.kind() == io::ErrorKind::WouldBlock, |_| true)
+        {
+            *place = Some(socket);
+        }
+        result.map(drop).map_err(|error| ("send()", error))
     }
 
     /// `<PRI>Mon DD HH:MM:SS host tag: message`.
@@ -195,14 +207,43 @@ impl Syslog {
     }
 }
 
-impl fmt::Display for Syslog {
-    /// The server's address, for messages about it.
+/// A message that was not sent: nginx's words for it.
+#[derive(Debug)]
+pub struct Failure<'a> {
+    call: &'static str,
+    error: io::Error,
+    server: &'a Server,
+}
+
+impl fmt::Display for Failure<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.parameters.server {
-            Server::Udp(address) => address.fmt(f),
-            Server::Unix(path) => write!(f, "unix:{}", path.display()),
+        let Self {
+            call,
+            error,
+            server,
+        } = self;
+        write!(
+            f,
+            "{call} failed {} while logging to syslog, server: {server}",
+            Errno(error)
+        )
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Udp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
+}
+
+/// The socket that leads to a server.
+#[derive(Debug)]
+enum Socket {
+    Udp(UdpSocket),
+    Unix(UnixDatagram),
 }
 
 impl Socket {
@@ -339,18 +380,26 @@ mod tests {
     fn a_server_that_comes_back_is_found() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
-        let syslog = Syslog::new(
-            Parameters::parse(&format!("server=unix:{}", path.display()), resolve).unwrap(),
+        let text = format!("server=unix:{}", path.display());
+        let syslog = Syslog::new(Parameters::parse(&text, resolve).unwrap());
+        let failure = syslog.send(Level::Info, b"lost").unwrap_err().to_string();
+        let expected = "connect() failed (2: No such file or directory) while logging to syslog, \
+            server: unix:";
+        assert!(failure.starts_with(expected), "{failure}");
+        assert!(
+            syslog.send(Level::Info, b"lost, too").is_ok(),
+            "told a moment ago"
         );
-        assert!(syslog.send(Level::Info, b"lost").is_err());
         for _ in 0..2 {
             let receiver = UnixDatagram::bind(&path).unwrap();
-            if syslog.send(Level::Info, b"found").is_err() {
-                syslog.send(Level::Info, b"found").unwrap();
-            }
+            receiver.set_nonblocking(true).unwrap();
             let mut datagram = [0; 128];
-            let length = receiver.recv(&mut datagram).unwrap();
-            assert!(datagram[..length].ends_with(b" nginx: found"));
+            // The first attempt may find that the receiver it knew is gone.
+            let length = (0..2).find_map(|_| {
+                syslog.send(Level::Info, b"found").unwrap();
+                receiver.recv(&mut datagram).ok()
+            });
+            assert!(datagram[..length.unwrap()].ends_with(b" nginx: found"));
             std::fs::remove_file(&path).unwrap();
         }
     }

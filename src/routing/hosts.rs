@@ -38,6 +38,8 @@ pub struct Hosts<T> {
     /// By what precedes the dot and the `*`.
     trailing: Table<T>,
     patterns: Vec<Named<T>>,
+    /// The length of the longest name with a wildcard: no look-up need hash more.
+    longest: usize,
     /// Names that must not be used again: the exact ones, and `.example.com` without its dot.
     taken: HashSet<Vec<u8>>,
 }
@@ -63,6 +65,7 @@ impl<T> Default for Hosts<T> {
             leading: Table::default(),
             trailing: Table::default(),
             patterns: Vec::new(),
+            longest: 0,
             taken: HashSet::new(),
         }
     }
@@ -79,6 +82,9 @@ impl<T> Hosts<T> {
         let stars = name.iter().filter(|&&byte| byte == b'*').count();
         if stars > 1 || name.contains(&0) || name.windows(2).any(|pair| pair == b"..") {
             return Err(NameError::Invalid);
+        }
+        if stars > 0 || name.starts_with(b".") {
+            self.longest = self.longest.max(name.len());
         }
         match &name[..] {
             [b'.', rest @ ..] if !rest.is_empty() => {
@@ -155,8 +161,9 @@ impl<T> Hosts<T> {
         if let Some(entry) = self.leading.get(host).filter(|entry| entry.bare) {
             return Some(&entry.value);
         }
-        memchr::memchr_iter(b'.', host)
-            .find_map(|dot| self.leading.get(&host[dot + 1..]))
+        let end = &host[host.len().saturating_sub(self.longest)..];
+        memchr::memchr_iter(b'.', end)
+            .find_map(|dot| self.leading.get(&end[dot + 1..]))
             .map(|entry| &entry.value)
     }
 
@@ -165,7 +172,8 @@ impl<T> Hosts<T> {
         if self.trailing.is_empty() {
             return None;
         }
-        memchr::memrchr_iter(b'.', host).find_map(|dot| self.trailing.get(&host[..dot]))
+        let start = &host[..host.len().min(self.longest)];
+        memchr::memrchr_iter(b'.', start).find_map(|dot| self.trailing.get(&start[..dot]))
     }
 }
 
