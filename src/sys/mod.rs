@@ -5,10 +5,15 @@
 #![allow(unsafe_code)]
 
 pub mod clock;
+pub mod errno;
 pub mod fd;
+pub mod fs;
 pub mod pinned;
 pub mod poll;
+pub mod process;
 pub mod resolve;
+pub mod shm;
+pub mod signal;
 pub mod socket;
 pub mod waker;
 

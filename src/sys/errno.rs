@@ -1,0 +1,9 @@
+//! The error numbers that other layers tell apart, for `io::Error::raw_os_error`.
+//!
+//! Only those which `std::io::ErrorKind` cannot name, or names less precisely.
+
+pub use libc::{
+    EACCES, EADDRINUSE, EADDRNOTAVAIL, EAGAIN, ECONNABORTED, ECONNREFUSED, ECONNRESET, EEXIST,
+    EHOSTUNREACH, EISDIR, ELOOP, EMFILE, ENAMETOOLONG, ENETUNREACH, ENFILE, ENOBUFS, ENOENT,
+    ENOMEM, ENOSPC, ENOTCONN, ENOTDIR, ENOTEMPTY, EPERM, EPIPE, ESRCH, ETIMEDOUT, EXDEV,
+};

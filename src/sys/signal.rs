@@ -1,0 +1,43 @@
+//! Signal masks. Receiving signals is `event::Signals`, over the signal-hook crate.
+
+use std::io;
+use std::mem::MaybeUninit;
+
+/// While it lives, this thread receives no signals; they wait.
+///
+/// Held around a fork it closes the gap in which a signal would reach the child's inherited
+/// handlers: the child makes its own `Signals` first and then drops this.
+#[derive(Debug)]
+pub struct Blocked {
+    previous: libc::sigset_t,
+}
+
+impl Blocked {
+    /// Blocks every signal that can be blocked.
+    pub fn all() -> io::Result<Blocked> {
+        let (mut all, mut previous) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+        // SAFETY: `sigfillset` initialises `all`; on success the call initialises `previous`.
+        unsafe {
+            libc::sigfillset(all.as_mut_ptr());
+            match libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), previous.as_mut_ptr()) {
+                0 => Ok(Blocked {
+                    previous: previous.assume_init(),
+                }),
+                error => Err(io::Error::from_raw_os_error(error)),
+            }
+        }
+    }
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        // SAFETY: `previous` is the mask the kernel gave; the old mask is not asked for.
+        unsafe {
+            libc::pthread_sigmask(
+                libc::SIG_SETMASK,
+                &raw const self.previous,
+                std::ptr::null_mut(),
+            )
+        };
+    }
+}
