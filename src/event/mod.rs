@@ -8,19 +8,23 @@
 //! One turn of the loop collects a batch of events, then expired timers, then polls every
 //! task that either of them woke. What a task wakes is polled in the next turn.
 
+mod child;
 mod executor;
 mod io;
 mod notify;
 mod poller;
 mod reactor;
+mod signals;
 mod time;
 mod timer;
 mod wheel;
 
+pub use child::Child;
 pub use executor::{Loop, block_on, spawn, stop, stop_gracefully};
 pub use io::{Hangup, HangupWait, Io, Ready};
 pub use notify::{Notified, Notify};
 pub use poller::Method;
+pub use signals::{Received, Signals};
 pub use time::{Instant, now, unix_time};
 pub use timer::{Elapsed, Raced, Sleep, race, sleep, sleep_until, timeout, yield_now};
 
