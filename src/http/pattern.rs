@@ -1,7 +1,7 @@
 //! Regular expressions: PCRE's syntax and meaning, matched in linear time wherever possible.
 //!
-//! Most patterns mean the same to the `regex` crate, which never backtracks; those that do not (or
-//! that it refuses: look-around, back-references, possessive and atomic groups …) go to PCRE2, with
+//! Most patterns mean the same to the `regex` crate, which never backtracks. What does not, or what
+//! the crate refuses (look-around, back-references, possessive and atomic groups …), is PCRE2's, with
 //! a limit on its work.
 
 use std::cell::RefCell;
@@ -16,23 +16,26 @@ const STEP_LIMIT: &str = "(*LIMIT_MATCH=1000000)";
 const STACK_LIMIT: usize = 512 * 1024;
 
 /// A compiled pattern.
+///
+/// PCRE2 compiles every pattern, so that what is valid, and how groups are counted, is what it says.
 pub struct Pattern {
-    engine: Engine,
+    linear: Option<Linear>,
+    exact: Exact,
     names: Vec<(String, usize)>,
-    groups: usize,
 }
 
-enum Engine {
-    Linear {
-        regex: regex::bytes::Regex,
-        slots: RefCell<regex::bytes::CaptureLocations>,
-        /// `$` occurs, which in PCRE also matches before a line feed at the end of the subject.
-        dollar: bool,
-    },
-    Backtracking {
-        regex: pcre2::bytes::Regex,
-        slots: RefCell<pcre2::bytes::CaptureLocations>,
-    },
+/// The pattern as the `regex` crate compiled it.
+struct Linear {
+    regex: regex::bytes::Regex,
+    slots: RefCell<regex::bytes::CaptureLocations>,
+    /// `$` occurs, which in PCRE also matches before a line feed at the end of the subject.
+    dollar: bool,
+}
+
+/// The pattern as PCRE2 compiled it.
+struct Exact {
+    regex: pcre2::bytes::Regex,
+    slots: RefCell<pcre2::bytes::CaptureLocations>,
 }
 
 /// The pattern cannot be compiled; the text is nginx's message.
@@ -54,57 +57,23 @@ pub struct LimitExceeded;
 impl Pattern {
     /// Compiles a pattern, with or without regard to letter case.
     pub fn new(pattern: &str, ignore_case: bool) -> Result<Pattern, PatternError> {
-        if let Some(translated) = translate(pattern)
-            && let Ok(compiled) = Pattern::linear(&translated, ignore_case)
-        {
-            return Ok(compiled);
-        }
-        Pattern::backtracking(pattern, ignore_case)
-    }
-
-    fn linear(pattern: &str, ignore_case: bool) -> Result<Pattern, regex::Error> {
-        let mut builder = regex::bytes::RegexBuilder::new(pattern);
-        let regex = builder
-            .unicode(false)
-            .case_insensitive(ignore_case)
-            .build()?;
-        let names = names(regex.capture_names());
-        let slots = RefCell::new(regex.capture_locations());
-        let dollar = pattern.contains('$');
-        let groups = regex.captures_len();
+        let linear = translate(pattern).and_then(|pattern| Linear::new(&pattern, ignore_case));
+        let exact = Exact::new(pattern, ignore_case, linear.is_none())?;
+        let linear = linear.filter(|linear| linear.regex.captures_len() == exact.groups());
+        let names = exact.regex.capture_names().iter().enumerate();
+        let names = names
+            .filter_map(|(number, name)| Some((name.clone()?, number)))
+            .collect();
         Ok(Pattern {
-            engine: Engine::Linear {
-                regex,
-                slots,
-                dollar,
-            },
+            linear,
+            exact,
             names,
-            groups,
-        })
-    }
-
-    fn backtracking(pattern: &str, ignore_case: bool) -> Result<Pattern, PatternError> {
-        let mut builder = pcre2::bytes::RegexBuilder::new();
-        builder
-            .caseless(ignore_case)
-            .jit_if_available(true)
-            .max_jit_stack_size(Some(STACK_LIMIT));
-        let regex = builder
-            .build(&format!("{STEP_LIMIT}{pattern}"))
-            .map_err(|error| compile_error(pattern, &error))?;
-        let names = names(regex.capture_names().iter().map(Option::as_deref));
-        let slots = RefCell::new(regex.capture_locations());
-        let groups = regex.captures_len();
-        Ok(Pattern {
-            engine: Engine::Backtracking { regex, slots },
-            names,
-            groups,
         })
     }
 
     /// Whether matching may take more than linear time.
     pub fn is_backtracking(&self) -> bool {
-        matches!(self.engine, Engine::Backtracking { .. })
+        self.linear.is_none()
     }
 
     /// The names of named groups with their numbers.
@@ -114,17 +83,14 @@ impl Pattern {
 
     /// The number of groups, the whole match (group 0) included.
     pub fn groups(&self) -> usize {
-        self.groups
+        self.exact.groups()
     }
 
     /// Whether the pattern is found in `subject`; a match that takes too many steps is none.
     pub fn is_match(&self, subject: &[u8]) -> bool {
-        match &self.engine {
-            Engine::Linear { regex, dollar, .. } => {
-                let shorter = before_line_feed(subject, *dollar);
-                regex.is_match(subject) || shorter.is_some_and(|subject| regex.is_match(subject))
-            }
-            Engine::Backtracking { regex, .. } => regex.is_match(subject).unwrap_or(false),
+        match self.linear_for(subject) {
+            Some(linear) => linear.regex.is_match(subject),
+            None => self.exact.regex.is_match(subject).unwrap_or(false),
         }
     }
 
@@ -140,57 +106,84 @@ impl Pattern {
         subject: &[u8],
         captures: &mut Captures,
     ) -> Result<bool, LimitExceeded> {
-        match &self.engine {
-            Engine::Linear {
-                regex,
-                slots,
-                dollar,
-            } => {
-                let mut slots = slots.borrow_mut();
-                let shorter = before_line_feed(subject, *dollar);
-                let found = regex.captures_read(&mut slots, subject).is_some()
-                    || shorter.is_some_and(|s| regex.captures_read(&mut slots, s).is_some());
+        match self.linear_for(subject) {
+            Some(linear) => {
+                let mut slots = linear.slots.borrow_mut();
+                let found = linear.regex.captures_read(&mut slots, subject).is_some();
                 if found {
-                    captures.fill(self.groups, |group| slots.get(group));
+                    captures.fill(self.groups(), |group| slots.get(group));
                 }
                 Ok(found)
             }
-            Engine::Backtracking { regex, slots } => {
-                let mut slots = slots.borrow_mut();
-                let found = regex.captures_read(&mut slots, subject);
+            None => {
+                let mut slots = self.exact.slots.borrow_mut();
+                let found = self.exact.regex.captures_read(&mut slots, subject);
                 let found = found.map_err(|_| LimitExceeded)?.is_some();
                 if found {
-                    captures.fill(self.groups, |group| slots.get(group));
+                    captures.fill(self.groups(), |group| slots.get(group));
                 }
                 Ok(found)
             }
         }
+    }
+
+    /// The linear engine, unless there is none or it would read a final line feed differently.
+    fn linear_for(&self, subject: &[u8]) -> Option<&Linear> {
+        let linear = self.linear.as_ref()?;
+        let differs = linear.dollar && subject.last() == Some(&b'\n');
+        (!differs).then_some(linear)
+    }
+}
+
+impl Linear {
+    fn new(pattern: &str, ignore_case: bool) -> Option<Linear> {
+        let mut builder = regex::bytes::RegexBuilder::new(pattern);
+        let regex = builder
+            .unicode(false)
+            .case_insensitive(ignore_case)
+            .build()
+            .ok()?;
+        let slots = RefCell::new(regex.capture_locations());
+        Some(Linear {
+            regex,
+            slots,
+            dollar: pattern.contains('$'),
+        })
+    }
+}
+
+impl Exact {
+    /// Compiles the pattern, to machine code as well if PCRE2 has to do all the work.
+    fn new(pattern: &str, ignore_case: bool, all_the_work: bool) -> Result<Exact, PatternError> {
+        let mut builder = pcre2::bytes::RegexBuilder::new();
+        builder.caseless(ignore_case);
+        if all_the_work {
+            builder
+                .jit_if_available(true)
+                .max_jit_stack_size(Some(STACK_LIMIT));
+        }
+        let limited = format!("{STEP_LIMIT}{pattern}");
+        let regex = builder
+            .build(&limited)
+            .map_err(|error| compile_error(pattern, &error))?;
+        let slots = RefCell::new(regex.capture_locations());
+        Ok(Exact { regex, slots })
+    }
+
+    fn groups(&self) -> usize {
+        self.regex.captures_len()
     }
 }
 
 impl fmt::Debug for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.engine {
-            Engine::Linear { regex, .. } => write!(f, "Pattern({regex})"),
-            Engine::Backtracking { regex, .. } => write!(f, "Pattern({})", regex.as_str()),
-        }
+        let pattern = self.exact.regex.as_str();
+        write!(
+            f,
+            "Pattern({})",
+            pattern.strip_prefix(STEP_LIMIT).unwrap_or(pattern)
+        )
     }
-}
-
-/// The subject without its final line feed, if there is one and it matters.
-fn before_line_feed(subject: &[u8], dollar: bool) -> Option<&[u8]> {
-    if dollar {
-        subject.strip_suffix(b"\n")
-    } else {
-        None
-    }
-}
-
-fn names<'a>(names: impl Iterator<Item = Option<&'a str>>) -> Vec<(String, usize)> {
-    let numbered = names.enumerate();
-    numbered
-        .filter_map(|(number, name)| Some((name?.to_owned(), number)))
-        .collect()
 }
 
 fn compile_error(pattern: &str, error: &pcre2::Error) -> PatternError {
@@ -349,7 +342,7 @@ mod tests {
     #[test]
     fn groups_of_both_engines() {
         type Case<'a> = (&'a str, &'a str, Option<&'a [Option<&'a str>]>);
-        let cases: [Case; 9] = [
+        let cases: [Case; 11] = [
             (r"^/(a)(b)?$", "/a", Some(&[Some("/a"), Some("a"), None])),
             (r"^/(a)(b)?$", "/a\n", Some(&[Some("/a"), Some("a"), None])),
             (r"^/(a)(b)?$", "/a\nx", None),
@@ -357,6 +350,8 @@ mod tests {
             (r"/(?!b)(.)", "/b/c", Some(&[Some("/c"), Some("c")])),
             (r"(a)\1", "aa", Some(&[Some("aa"), Some("a")])),
             (r"^a++b$", "aab\n", Some(&[Some("aab")])),
+            (r"a($|\n)", "a\n", Some(&[Some("a"), Some("")])),
+            (r"$", "\n", Some(&[Some("")])),
             ("\u{e9}(.)", "\u{e9}x", Some(&[Some("\u{e9}x"), Some("x")])),
             (r"[a[b]+", "[b", Some(&[Some("[b")])),
         ];
@@ -450,6 +445,20 @@ mod tests {
             error("a)b"),
             "pcre2_compile() failed: unmatched closing parenthesis in \"a)b\" at \")b\""
         );
+    }
+
+    #[test]
+    fn what_pcre_refuses_is_refused() {
+        for pattern in [
+            "a**",
+            "(?u)a",
+            "[",
+            r"\p{Nonsense}",
+            "(?<a>.)(?<a>.)",
+            "(?P<1>a)",
+        ] {
+            assert!(Pattern::new(pattern, false).is_err(), "{pattern}");
+        }
     }
 
     #[test]
