@@ -63,3 +63,36 @@ impl From<Level> for ::log::Level {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Screen(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Screen {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_is_the_message_and_nothing_else() {
+        let screen = Screen::default();
+        let logger = WriteLogger::new(LevelFilter::Trace, bare(), screen.clone());
+        for level in [Level::Emerg, Level::Warn, Level::Notice] {
+            let args = format_args!("nginx: [{level}] text");
+            logger.log(&Record::builder().level(level.into()).args(args).build());
+        }
+        let shown = String::from_utf8(screen.0.lock().unwrap().clone()).unwrap();
+        let expected = "nginx: [emerg] text\nnginx: [warn] text\nnginx: [notice] text\n";
+        assert_eq!(shown, expected);
+    }
+}
