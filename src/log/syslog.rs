@@ -13,6 +13,7 @@ use super::clock;
 use super::complaint::Complaints;
 use super::errno::Errno;
 use super::level::{LEVELS, Level};
+use crate::sys::process;
 
 /// The facilities of RFC 3164, section 4.1.1, in the order of their numbers.
 const FACILITIES: [&str; 24] = [
@@ -280,8 +281,8 @@ impl Socket {
 fn host_name() -> &'static str {
     static NAME: OnceLock<String> = OnceLock::new();
     NAME.get_or_init(|| {
-        let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        name.trim_end().to_ascii_lowercase()
+        let name = process::hostname().unwrap_or_default();
+        name.to_ascii_lowercase()
     })
 }
 

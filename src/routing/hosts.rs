@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
+use std::rc::Rc;
 
 use crate::http::pattern::{Captures, LimitExceeded, Pattern};
 
@@ -53,7 +54,7 @@ struct Leading<T> {
 
 #[derive(Debug)]
 struct Named<T> {
-    pattern: Pattern,
+    pattern: Rc<Pattern>,
     tag: usize,
     value: T,
 }
@@ -106,7 +107,7 @@ impl<T> Hosts<T> {
     /// Adds a pattern (`~…`); patterns are tried in the order they were added.
     ///
     /// `tag` is handed back when the pattern decides, so that its named groups can be assigned.
-    pub fn add_pattern(&mut self, pattern: Pattern, tag: usize, value: T) {
+    pub fn add_pattern(&mut self, pattern: Rc<Pattern>, tag: usize, value: T) {
         self.patterns.push(Named {
             pattern,
             tag,
@@ -234,7 +235,7 @@ mod tests {
         for (index, name) in names.iter().enumerate() {
             match name.strip_prefix('~') {
                 Some(source) => {
-                    hosts.add_pattern(Pattern::new(source, false).unwrap(), index, name)
+                    hosts.add_pattern(Rc::new(Pattern::new(source, false).unwrap()), index, name)
                 }
                 None => hosts.add(name.as_bytes(), name).unwrap(),
             }

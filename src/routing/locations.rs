@@ -5,6 +5,7 @@
 //! order; the first that matches wins over the prefix, unless the prefix forbids it (`^~`).
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use super::trie::{Static, Trie};
 use crate::http::pattern::{Captures, LimitExceeded, Pattern};
@@ -19,7 +20,7 @@ pub enum Kind {
     /// `location ^~ /name`: a prefix that keeps regular expressions of its level from being tried.
     PriorityPrefix(Vec<u8>),
     /// `location ~ pattern` and `location ~* pattern`.
-    Regex(Pattern),
+    Regex(Rc<Pattern>),
     /// `location @name`, given without the `@`.
     Named(Vec<u8>),
 }
@@ -45,7 +46,7 @@ pub struct Locations<T> {
     entries: Vec<Entry<T>>,
     names: Trie,
     /// Patterns in the order of the configuration, with the entries they lead to.
-    patterns: Vec<(Pattern, usize)>,
+    patterns: Vec<(Rc<Pattern>, usize)>,
     named: HashMap<Vec<u8>, usize>,
 }
 
@@ -208,7 +209,7 @@ mod tests {
         let kind = match modifier {
             "=" => Kind::Exact(path.into()),
             "^~" => Kind::PriorityPrefix(path.into()),
-            "~" => Kind::Regex(Pattern::new(path, false).unwrap()),
+            "~" => Kind::Regex(Rc::new(Pattern::new(path, false).unwrap())),
             _ if path.starts_with('@') => Kind::Named(path[1..].into()),
             _ => Kind::Prefix(path.into()),
         };
