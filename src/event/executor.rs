@@ -112,11 +112,10 @@ pub(super) fn current_task() -> TaskId {
     THREAD.with(|thread| thread.current.get())
 }
 
-/// The clocks as this turn read them; read now where no loop runs.
+/// The clocks as this turn read them; read now where no loop runs, or while the thread ends.
 pub(super) fn reading() -> Reading {
-    THREAD
-        .with(|thread| thread.reading.get())
-        .unwrap_or_else(Reading::take)
+    let reading = THREAD.try_with(|thread| thread.reading.get());
+    reading.ok().flatten().unwrap_or_else(Reading::take)
 }
 
 /// Ends [`Loop::run`] after this turn; tasks that are left are dropped.
@@ -136,7 +135,8 @@ pub fn stop_gracefully() {
 /// Starts a background task: an accept loop, a timer, a signal handler. It is first polled
 /// in the next turn, and dropped when the loop ends.
 pub fn spawn(future: impl Future<Output = ()> + 'static) {
-    THREAD.with(|thread| {
+    // While the thread ends, drops may still call this; the future is then dropped, too.
+    let _ = THREAD.try_with(|thread| {
         let index = thread.boxed.insert(Box::pin(future));
         thread.queue.borrow_mut().push(index | BOXED);
     });

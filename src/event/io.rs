@@ -4,7 +4,7 @@
 //! [`Io::writable`] only when it says `WouldBlock`. Readiness is never remembered.
 
 use super::executor::{current_task, with_reactor};
-use super::reactor::{Key, Outcome, Wait};
+use super::reactor::{Key, Outcome, Reactor, Wait};
 use super::time::{Instant, now};
 use crate::sys::fd;
 use crate::sys::socket::{self, Addr};
@@ -35,14 +35,11 @@ struct Registration {
 
 impl Registration {
     /// The key; the first call, and the first on another loop, enters the descriptor.
-    fn key(&self, fd: RawFd) -> io::Result<Key> {
-        let key = with_reactor(|reactor| {
-            if !reactor.holds(self.key.get()) {
-                self.key.set(reactor.insert(fd, self.exclusive));
-            }
-            self.key.get()
-        });
-        key.ok_or_else(|| io::Error::other("this thread has no event loop"))
+    fn enter(&self, reactor: &mut Reactor, fd: RawFd) -> Key {
+        if !reactor.holds(self.key.get()) {
+            self.key.set(reactor.insert(fd, self.exclusive));
+        }
+        self.key.get()
     }
 }
 
@@ -175,15 +172,16 @@ impl<'a> Leaf<'a> {
     }
 
     fn poll(&mut self) -> io::Result<Outcome> {
-        let key = self.io.registration.key(self.io.fd.as_raw_fd())?;
         let (task, now) = (current_task(), now());
-        let outcome: Option<io::Result<Outcome>> = with_reactor(|reactor| {
-            if !std::mem::replace(&mut self.begun, true) {
+        let outcome = with_reactor(|reactor| {
+            let key = self.io.registration.enter(reactor, self.io.fd.as_raw_fd());
+            if !self.begun {
                 reactor.begin(key, self.wait, task)?;
             }
             Ok(reactor.check(key, self.wait, task, self.deadline, now))
         });
-        let outcome = outcome.unwrap_or_else(|| Err(io::ErrorKind::NotConnected.into()))?;
+        let no_loop = || Err(io::Error::other("this thread has no event loop"));
+        let outcome = outcome.unwrap_or_else(no_loop)?;
         self.begun = outcome == Outcome::Pending;
         Ok(outcome)
     }

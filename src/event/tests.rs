@@ -454,6 +454,15 @@ fn accepting_serves_a_fresh_connection_at_once() {
 }
 
 #[test]
+fn a_waker_may_not_leave_its_thread() {
+    let refused = block_on(std::future::poll_fn(|context| {
+        let waker = context.waker().clone();
+        std::task::Poll::Ready(std::thread::spawn(move || waker.wake()).join().is_err())
+    }));
+    assert!(refused.unwrap());
+}
+
+#[test]
 fn block_on_returns_the_answer() {
     let answer = block_on(async {
         sleep(Duration::from_millis(1)).await;
