@@ -3,6 +3,21 @@
 //! The folders are layers: each uses only those declared above it. ARCHITECTURE.md draws
 //! the picture, `tests/tidy.rs` keeps it true.
 
+/// The server's name.
+pub const NAME: &str = "rowhouse";
+
+/// Name and version, as `Server` and `-v` show them.
+pub const NAME_AND_VERSION: &str = concat!("rowhouse/", env!("CARGO_PKG_VERSION"));
+
+/// Name, version and build (`server_tokens build`).
+pub const NAME_AND_BUILD: &str = concat!(
+    "rowhouse/",
+    env!("CARGO_PKG_VERSION"),
+    " (",
+    env!("CARGO_PKG_NAME"),
+    ")"
+);
+
 pub mod sys;
 
 pub mod log;
@@ -14,6 +29,8 @@ pub mod http;
 pub mod proto;
 
 pub mod net;
+
+pub mod files;
 
 pub mod routing;
 

@@ -13,6 +13,8 @@ use super::suggest;
 use super::table::{AnyModule, Contexts, Ending, Module, Row, Stage, context};
 use super::tree::{Sources, Span, Statement, Word};
 use super::usage::{Finish, Use, World};
+use crate::exchange::Names;
+use crate::log::open_files::LogFiles;
 
 /// What a configuration is read with.
 #[derive(Debug, Clone, Default)]
@@ -72,6 +74,10 @@ impl Block {
 pub struct Configuration {
     /// The outermost block.
     pub root: Block,
+    /// How many variables requests set.
+    pub slots: usize,
+    /// The log files it names.
+    pub logs: Rc<LogFiles>,
     /// What was found that does not keep it from being used.
     pub warnings: Diagnostics,
     sources: Rc<Sources>,
@@ -125,6 +131,11 @@ fn load_with(
         prefix: options.prefix.clone(),
         conf_prefix: options.conf_prefix.clone(),
         found: RefCell::default(),
+        names: RefCell::new(Names::new(
+            modules.iter().flat_map(|module| module.variables()),
+        )),
+        used: RefCell::default(),
+        logs: Rc::default(),
     };
     let mut reader = Reader::new(&world);
     let globals = options.globals.clone();
@@ -142,11 +153,15 @@ fn load_with(
         Contexts(context::MAIN),
         &statements,
     );
+    world.resolve_variables();
+    let slots = world.names.borrow().slots();
     let found = Diagnostics::new(world.found.into_inner(), Rc::clone(&sources));
     match found.fatal() {
         true => Err(found),
         false => Ok(Configuration {
             root,
+            slots,
+            logs: world.logs,
             warnings: found,
             sources,
         }),

@@ -6,6 +6,8 @@
 use std::any::Any;
 use std::rc::Rc;
 
+use crate::exchange::Location;
+
 use super::table::{AnyModule, Contexts, Module};
 
 /// One value a module, in the order of the module list.
@@ -43,6 +45,13 @@ impl SettingsSet {
     /// Whether module `M` has the very same settings, in memory, here and there.
     pub fn shares<M: Module>(&self, other: &Self) -> bool {
         Rc::ptr_eq(&self.of::<M>(), &other.of::<M>())
+    }
+
+    /// Lets every module put what it has to say here into `location`.
+    pub fn install(&self, modules: &[&dyn AnyModule], location: &mut Location) {
+        for (module, slot) in modules.iter().zip(&self.slots) {
+            module.install(slot, location);
+        }
     }
 
     pub(super) fn slot(&mut self, module: usize) -> Option<&mut Rc<dyn Any>> {

@@ -36,6 +36,7 @@ use std::rc::Rc;
 use super::diagnostics::Outcome;
 use super::settings;
 use super::usage::{Finish, Use};
+use crate::exchange::{Location, Variable};
 
 /// The places a directive may stand in, as bits to be joined with `|`.
 ///
@@ -372,6 +373,18 @@ pub trait Module: Sync + 'static {
     /// The module's rows.
     const DIRECTIVES: &'static [Directive<Self::Settings>];
 
+    /// All its rows, for a module whose rows stand in several files.
+    const GROUPS: &'static [&'static [Directive<Self::Settings>]] = &[Self::DIRECTIVES];
+
+    /// The variables it brings along.
+    const VARIABLES: &'static [Variable] = &[];
+
+    /// Puts its handlers, filters and loggers into the location made for a block, which share
+    /// the block's settings. Modules are asked in the order of their list.
+    fn install(settings: &Rc<Self::Settings>, location: &mut Location) {
+        let _ = (settings, location);
+    }
+
     /// What a block starts with: by default all its parent has. For values that must not be
     /// inherited, such as a rewrite program. `child` is the context of the new block.
     fn inherit(parent: &Rc<Self::Settings>, child: Contexts) -> Rc<Self::Settings> {
@@ -398,6 +411,12 @@ pub enum Stage {
 
 /// A module whose settings' type is hidden, so that modules fit in one list.
 pub trait AnyModule: Sync {
+    /// Its variables.
+    fn variables(&self) -> &'static [Variable];
+
+    /// Puts what a block's settings say into the location made for it.
+    fn install(&self, settings: &Rc<dyn Any>, location: &mut Location);
+
     /// [`Module::NAME`].
     fn name(&self) -> &'static str;
 
@@ -418,12 +437,25 @@ pub trait AnyModule: Sync {
 }
 
 impl<M: Module> AnyModule for M {
+    fn variables(&self) -> &'static [Variable] {
+        M::VARIABLES
+    }
+
+    fn install(&self, settings: &Rc<dyn Any>, location: &mut Location) {
+        M::install(&settings::typed(Rc::clone(settings)), location);
+    }
+
     fn name(&self) -> &'static str {
         M::NAME
     }
 
     fn rows(&self) -> Vec<&'static Row> {
-        M::DIRECTIVES.iter().map(|d| &d.row).collect()
+        M::GROUPS
+            .iter()
+            .copied()
+            .flatten()
+            .map(|d| &d.row)
+            .collect()
     }
 
     fn start(&self) -> Rc<dyn Any> {
@@ -435,7 +467,7 @@ impl<M: Module> AnyModule for M {
     }
 
     fn apply(&self, row: usize, stage: Stage, slot: &mut Rc<dyn Any>, d: &mut Use<'_>) -> Outcome {
-        let Some(directive) = M::DIRECTIVES.get(row) else {
+        let Some(directive) = M::GROUPS.iter().copied().flatten().nth(row) else {
             return Ok(());
         };
         let mut run = |apply: &Apply<M::Settings>| settings::edit(slot, |s| apply(s, d));

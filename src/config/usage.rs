@@ -8,9 +8,13 @@ use std::rc::Rc;
 
 use super::diagnostics::{Mistake, Outcome, Severity};
 use super::settings::SettingsSet;
+use super::suggest;
 use super::table::{Contexts, Module};
 use super::tree::{Span, Statement, Word, path_bytes};
 use super::units;
+use crate::exchange::{Evaluate, Names, Template, VariableRef};
+use crate::http::pattern::Pattern;
+use crate::log::open_files::LogFiles;
 
 /// What all uses of one configuration share.
 pub(super) struct World {
@@ -20,6 +24,12 @@ pub(super) struct World {
     pub conf_prefix: PathBuf,
     /// What was found so far.
     pub found: RefCell<Vec<Mistake>>,
+    /// The variables known so far.
+    pub names: RefCell<Names>,
+    /// Where variables were used.
+    pub used: RefCell<Vec<(Rc<VariableRef>, Span)>>,
+    /// The log files of the configuration.
+    pub logs: Rc<LogFiles>,
 }
 
 impl World {
@@ -37,6 +47,23 @@ impl World {
         let found = self.found.borrow();
         let mut later = found.iter().skip(count);
         later.any(|mistake| mistake.severity == Severity::Emerg)
+    }
+
+    /// Binds all variables to their meanings, once every name is known.
+    pub(super) fn resolve_variables(&self) {
+        let names = self.names.borrow();
+        let unknown = names.resolve();
+        for (variable, span) in self.used.borrow().iter() {
+            if unknown.iter().any(|other| Rc::ptr_eq(other, variable)) {
+                let message = format!("unknown \"{}\" variable", variable.name());
+                let mistake = Mistake::emerg(*span, message);
+                let close = suggest::nearest(variable.name(), names.all());
+                self.report(match close {
+                    Some(close) => mistake.help(format!("did you mean \"${close}\"?")),
+                    None => mistake,
+                });
+            }
+        }
     }
 }
 
@@ -271,6 +298,74 @@ impl<'a> Use<'a> {
     /// A path relative to the server's prefix.
     pub fn resolve_prefix(&self, name: &[u8]) -> PathBuf {
         full_name(&self.world.prefix, name)
+    }
+
+    /// Argument `i` as text with variables.
+    ///
+    /// # Errors
+    /// A `$` that no name follows. Names nothing defines are reported once all is read.
+    pub fn template(&self, i: usize) -> Result<Template, Mistake> {
+        self.template_of(i, self.arg(i))
+    }
+
+    /// `source`, which comes from argument `i`, as text with variables.
+    ///
+    /// # Errors
+    /// As [`Use::template`].
+    pub fn template_of(&self, i: usize, source: &[u8]) -> Result<Template, Mistake> {
+        let compiled = Template::compile(source, &mut self.world.names.borrow_mut());
+        let template = compiled.map_err(|bad| {
+            let rest = String::from_utf8_lossy(&source[bad.at..]).into_owned();
+            self.mistake(i, "invalid variable name")
+                .help(format!("no name follows at \"{rest}\""))
+        })?;
+        let mut used = self.world.used.borrow_mut();
+        used.extend(
+            template
+                .references()
+                .map(|variable| (Rc::clone(variable), self.span_of(i))),
+        );
+        Ok(template)
+    }
+
+    /// The slot of the variable `name` (from argument `i`), which requests will set.
+    ///
+    /// # Errors
+    /// The name means something else.
+    pub fn slot(&self, i: usize, name: &str) -> Result<usize, Mistake> {
+        let slot = self.world.names.borrow_mut().slot(name);
+        slot.ok_or_else(|| self.mistake(i, format!("the duplicate \"{name}\" variable")))
+    }
+
+    /// The named groups of a pattern, each with the slot of its variable.
+    ///
+    /// # Errors
+    /// A name means something else already.
+    pub fn capture_slots(
+        &self,
+        i: usize,
+        pattern: &Pattern,
+    ) -> Result<Rc<[(usize, usize)]>, Mistake> {
+        let named = pattern.names().iter();
+        named
+            .map(|(name, group)| Ok((*group, self.slot(i, name)?)))
+            .collect()
+    }
+
+    /// Defines the variable `name` (from argument `i`) as computed.
+    ///
+    /// # Errors
+    /// The name means something already.
+    pub fn define(&self, i: usize, name: &str, value: Rc<dyn Evaluate>, volatile: bool) -> Outcome {
+        match self.world.names.borrow_mut().define(name, value, volatile) {
+            true => Ok(()),
+            false => Err(self.mistake(i, format!("the duplicate \"{name}\" variable"))),
+        }
+    }
+
+    /// The log files of the configuration.
+    pub fn logs(&self) -> &Rc<LogFiles> {
+        &self.world.logs
     }
 
     /// The lines of a data block (`types`, `map`, `geo`), each to be read like a directive.

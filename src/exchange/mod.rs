@@ -1,3 +1,44 @@
 //! One request on its way to its response: the values, the plugs and the runner.
+//!
+//! An [`Exchange`] holds a [`Request`], the [`VirtualHost`] and [`Location`] chosen for it,
+//! and what is noted for the access log. The [`runner`] walks it through the phases, asking
+//! [`Handler`]s until one answers, sends the answer through [`Filter`]s, and leaves framing
+//! to the protocol that carried the request.
+
+mod body;
+mod connection;
+mod context;
+mod core;
+mod location;
+mod paths;
+mod plugs;
+mod request;
+mod request_body;
+mod response;
+mod runtime;
+mod server;
+mod template;
+mod variable;
 
 pub mod pages;
+pub mod runner;
+
+pub use self::body::{Body, FileBody, Piece, ResponseStream};
+pub use self::connection::Connection;
+pub use self::context::{Exchange, Moment, Sent};
+pub use self::core::{
+    Alias, BodyInFile, Core, ErrorPage, IfModifiedSince, KeepaliveDisable, LingeringClose, Satisfy,
+    ServerTokens, TempPath,
+};
+pub use self::location::{Location, LocationKind, MethodLimit};
+pub use self::paths::Unmapped;
+pub use self::plugs::{Filter, Handler, LocalBoxFuture, Logger, Phase, Step, Target};
+pub use self::request::Request;
+pub use self::request_body::{BodyError, BodySource, BufferedBody, RequestBody};
+pub use self::response::Response;
+pub use self::runtime::{
+    EventSettings, Identity, Listener, ListeningSocket, ProcessSettings, Runtime,
+};
+pub use self::server::{ServerSettings, VirtualHost};
+pub use self::template::{BadTemplate, Template};
+pub use self::variable::{Evaluate, Get, Names, Variable, VariableRef};

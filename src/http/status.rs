@@ -165,6 +165,12 @@ impl Status {
     }
 }
 
+impl Default for Status {
+    fn default() -> Status {
+        Status::OK
+    }
+}
+
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:03}", self.0)

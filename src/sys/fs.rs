@@ -199,6 +199,10 @@ pub struct Stat {
     pub mtime: i64,
     /// The nanoseconds past `mtime`.
     pub mtime_ns: u32,
+    /// When content or attributes last changed: Unix seconds.
+    pub ctime: i64,
+    /// The nanoseconds past `ctime`.
+    pub ctime_ns: u32,
     /// Its number on the device; together they tell whether two names are one file.
     pub inode: u64,
     /// The device.
@@ -244,6 +248,8 @@ fn stat_by(call: impl FnOnce(*mut libc::stat) -> libc::c_int) -> io::Result<Stat
         size: stat.st_size.unsigned_abs(),
         mtime: stat.st_mtime,
         mtime_ns: u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
+        ctime: stat.st_ctime,
+        ctime_ns: u32::try_from(stat.st_ctime_nsec).unwrap_or(0),
         inode: stat.st_ino,
         dev: stat.st_dev,
         mode: stat.st_mode,

@@ -1,1 +1,122 @@
-//! Accepting connections and driving HTTP over exchanges.
+//! Accepting connections and driving HTTP over exchanges: what one worker process does.
+//!
+//! A worker is one thread with one event loop. It shares nothing with the others but the
+//! listening sockets and a few counters.
+
+mod accept;
+mod clock;
+mod connection;
+mod h1;
+mod pool;
+
+use std::cell::Cell;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::time::Duration;
+
+use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGWINCH};
+
+use self::accept::Acceptor;
+use self::clock::with_clock;
+use crate::event::{self, Loop, Notified, Notify, Signals};
+use crate::exchange::Runtime;
+use crate::log::level::Level;
+use crate::sys::shm::SharedMap;
+
+/// What a worker is given when it starts.
+pub struct Assignment {
+    /// The configuration.
+    pub runtime: Rc<Runtime>,
+    /// The listening sockets, in the order of [`Runtime::sockets`].
+    pub sockets: Vec<OwnedFd>,
+    /// Counters shared by all workers of all generations.
+    pub counters: Rc<SharedMap>,
+}
+
+thread_local! {
+    static RETIRING: Cell<bool> = const { Cell::new(false) };
+    // One a process, alive until its end: futures may then refer to it without counting.
+    static RETIRED: &'static Notify = Box::leak(Box::new(Notify::new()));
+}
+
+/// Whether this worker is on its way out: no connection is kept for another request.
+fn is_retiring() -> bool {
+    RETIRING.get()
+}
+
+/// Resolves when the worker begins to retire.
+fn retired() -> Notified<'static> {
+    RETIRED.with(|retired| retired.wait())
+}
+
+/// Serves until told to stop.
+///
+/// # Errors
+/// The event loop or the signal pipe can't be made.
+pub fn run(assignment: Assignment) -> io::Result<()> {
+    let Assignment {
+        runtime,
+        sockets,
+        counters,
+    } = assignment;
+    let turns = Loop::new(runtime.events.method, runtime.process.worker_connections)?;
+    let signals = Signals::new(&[SIGTERM, SIGINT, SIGQUIT, SIGWINCH, SIGUSR1])?;
+    let acceptor = Rc::new(Acceptor {
+        turns: turns.clone(),
+        task: connection::serve,
+        runtime: Rc::clone(&runtime),
+        counters,
+    });
+    let accepting = Rc::new(Notify::new());
+    for (index, fd) in sockets.into_iter().enumerate() {
+        let (acceptor, stop) = (Rc::clone(&acceptor), Rc::clone(&accepting));
+        event::spawn(async move {
+            event::race(acceptor.accept(index, fd), stop.wait()).await;
+        });
+    }
+    event::spawn(obey(signals, Rc::clone(&runtime), accepting));
+    event::spawn(flush_logs(Rc::clone(&runtime)));
+    turns.run();
+    runtime.logs.flush();
+    Ok(())
+}
+
+/// Does what signals say: TERM and INT stop at once, QUIT and WINCH when all is answered, USR1
+/// reopens the log files.
+async fn obey(mut signals: Signals, runtime: Rc<Runtime>, accepting: Rc<Notify>) {
+    loop {
+        let Ok(received) = signals.next().await else {
+            return event::stop();
+        };
+        match received.signal {
+            SIGTERM | SIGINT => return event::stop(),
+            SIGUSR1 => runtime.logs.reopen(None),
+            _ if !RETIRING.replace(true) => {
+                runtime.error_log.log(
+                    Level::Notice,
+                    None,
+                    format_args!("gracefully shutting down"),
+                );
+                accepting.notify_all();
+                RETIRED.with(|retired| retired.notify_all());
+                event::stop_gracefully();
+                if let Some(timeout) = runtime.process.worker_shutdown_timeout {
+                    event::spawn(async move {
+                        event::sleep(timeout).await;
+                        event::stop();
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Writes buffered access-log lines out when they are due.
+async fn flush_logs(runtime: Rc<Runtime>) {
+    loop {
+        event::sleep(Duration::from_secs(1)).await;
+        runtime.logs.flush_due(std::time::Instant::now());
+    }
+}

@@ -1,0 +1,246 @@
+//! The exchange: one request on its way to its response.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::rc::Rc;
+
+use super::{Connection, Location, Request, RequestBody, Response, VirtualHost};
+use crate::http::pattern::Captures;
+use crate::http::{KnownHeader, Method, Status};
+use crate::log::level::Level;
+
+/// How many internal redirects an exchange may make.
+const MAX_REDIRECTS: u8 = 10;
+
+/// A point in time, milliseconds since 1970.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(pub u64);
+
+/// What went out, for the access log.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sent {
+    /// Bytes of the head.
+    pub head: u64,
+    /// Bytes of the body, framing included.
+    pub body: u64,
+}
+
+/// One request, where it has come to, and what is noted on the way.
+pub struct Exchange {
+    /// The request as it was read.
+    pub request: Request,
+    /// Its body.
+    pub body: RequestBody,
+    /// The connection it came on.
+    pub connection: Rc<Connection>,
+    /// The virtual host chosen for it.
+    pub server: Rc<VirtualHost>,
+    /// The location in force.
+    pub location: Rc<Location>,
+    /// The decoded, normalised path; rewriting changes it.
+    pub path: Vec<u8>,
+    /// The arguments, without `?`; rewriting changes them.
+    pub args: Vec<u8>,
+    /// Whether the path differs from the target as sent, so that the latter can't be passed on.
+    pub rewritten: bool,
+    /// Whether it came here by an internal redirect.
+    pub internal: bool,
+    /// Whether an `error_page` is being served.
+    pub in_error_page: bool,
+    /// The method to act by, which an error page turns into GET.
+    pub method: Method,
+    /// The status that overrides the response's, as `error_page` rules.
+    pub status_override: Option<Status>,
+    /// When its first byte was read.
+    pub started: Moment,
+    /// What went out so far.
+    pub sent: Sent,
+    /// The head of the response as it was sent.
+    pub response: Response,
+    /// Whether the connection will be kept after it.
+    pub keep_alive: bool,
+    carried: Option<Box<Response>>,
+    captures: Captures,
+    subject: Vec<u8>,
+    slots: RefCell<Vec<Option<Rc<[u8]>>>>,
+    redirects: u8,
+}
+
+impl Exchange {
+    /// An exchange for `request`, not yet routed beyond its virtual host.
+    pub fn new(
+        request: Request,
+        connection: Rc<Connection>,
+        server: Rc<VirtualHost>,
+        started: Moment,
+    ) -> Exchange {
+        Exchange {
+            method: request.method(),
+            keep_alive: request.framing.keep_alive,
+            request,
+            body: RequestBody::default(),
+            connection,
+            location: Rc::clone(&server.base),
+            server,
+            path: Vec::new(),
+            args: Vec::new(),
+            rewritten: false,
+            internal: false,
+            in_error_page: false,
+            status_override: None,
+            started,
+            sent: Sent::default(),
+            response: Response::default(),
+            carried: None,
+            captures: Captures::default(),
+            subject: Vec::new(),
+            slots: RefCell::default(),
+            redirects: MAX_REDIRECTS,
+        }
+    }
+
+    /// The value of a slot, handed to `use_value`; `None` if it was not set.
+    pub fn with_slot<R>(&self, slot: usize, use_value: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        self.slots.borrow().get(slot)?.as_deref().map(use_value)
+    }
+
+    /// Sets or clears a slot.
+    pub fn set_slot(&self, slot: usize, value: Option<Rc<[u8]>>) {
+        let mut slots = self.slots.borrow_mut();
+        if slots.len() <= slot {
+            slots.resize(self.server.slots.max(slot + 1), None);
+        }
+        slots[slot] = value;
+    }
+
+    /// What group `number` of the last regex matched.
+    pub fn capture(&self, number: usize) -> Option<&[u8]> {
+        let (start, end) = self.captures.get(number)?;
+        self.subject.get(start..end)
+    }
+
+    /// Remembers what a regex matched in `subject`, for `$1` and the like.
+    pub fn set_captures(&mut self, captures: Captures, subject: Vec<u8>) {
+        self.captures = captures;
+        self.subject = subject;
+    }
+
+    /// Hands the captures out, for a search that may fill them anew.
+    pub fn take_captures(&mut self) -> Captures {
+        std::mem::take(&mut self.captures)
+    }
+
+    /// Takes the captures back; those of a fresh match are of the current path.
+    pub fn put_captures(&mut self, captures: Captures, fresh: bool) {
+        self.captures = captures;
+        if fresh {
+            self.subject.clone_from(&self.path);
+        }
+    }
+
+    /// Hands it to the virtual host its Host named.
+    pub fn set_server(&mut self, server: &Rc<VirtualHost>) {
+        self.server = Rc::clone(server);
+        self.location = Rc::clone(&server.base);
+    }
+
+    /// Sets the variables named in the pattern by which the virtual host was found.
+    pub fn set_host_captures(&mut self, pattern: usize, captures: &Captures) {
+        let server = Rc::clone(&self.server);
+        for (group, slot) in server.captures.get(pattern).into_iter().flatten() {
+            let value = captures
+                .get(*group)
+                .and_then(|(start, end)| self.request.host.get(start..end));
+            self.set_slot(*slot, value.map(Rc::from));
+        }
+    }
+
+    /// Sets the variables named in the pattern that matched last.
+    pub fn name_captures(&self, names: &[(usize, usize)]) {
+        for (group, slot) in names {
+            self.set_slot(*slot, self.capture(*group).map(Rc::from));
+        }
+    }
+
+    /// Lets the location in force decide whether the connection may be kept.
+    pub fn limit_keep_alive(&mut self) {
+        let core = &self.location.core;
+        let (seconds, millis) = crate::event::unix_time();
+        let now = seconds.unsigned_abs() * 1000 + u64::from(millis);
+        let age = u128::from(now.saturating_sub(self.connection.accepted));
+        self.keep_alive = self.keep_alive
+            && !core.keepalive_timeout.is_zero()
+            && self.connection.requests.get() < core.keepalive_requests
+            && age <= core.keepalive_time.as_millis()
+            && !core.keepalive_disable.applies(&self.request);
+    }
+
+    /// Whether it may still be redirected internally.
+    pub fn has_redirects(&self) -> bool {
+        self.redirects > 0
+    }
+
+    /// Keeps the header fields of a response that an error page replaces, such as `WWW-Authenticate`.
+    pub fn carry(&mut self, response: Response) {
+        self.carried = Some(Box::new(response));
+    }
+
+    /// Adds what was carried to the response that is sent in the end.
+    pub fn with_carried(&mut self, mut response: Response) -> Response {
+        if let Some(carried) = self.carried.take() {
+            let own = std::mem::replace(&mut response.headers, carried.headers);
+            for field in &own {
+                response
+                    .headers
+                    .append(field.name.clone(), field.value.clone());
+            }
+            response.location = response.location.or(carried.location);
+        }
+        response
+    }
+
+    /// Gives the connection up after statuses that leave it in doubt where the next request starts.
+    pub fn distrust_after(&mut self, status: Status) {
+        if matches!(
+            status.as_u16(),
+            400 | 413 | 414 | 495 | 496 | 497 | 500 | 501
+        ) {
+            self.keep_alive = false;
+        }
+    }
+
+    /// Takes one of the internal redirects an exchange may make; `false` if none is left.
+    pub fn spend_redirect(&mut self) -> bool {
+        self.redirects = self.redirects.saturating_sub(1);
+        self.redirects > 0
+    }
+
+    /// Writes to the location's error log, naming client, server and request.
+    pub fn log(&self, level: Level, message: fmt::Arguments<'_>) {
+        let log = &self.location.core.error_log;
+        if log.enabled(level) {
+            log.log(
+                level,
+                Some(self.connection.number),
+                format_args!("{message}{}", Context(self)),
+            );
+        }
+    }
+}
+
+/// What nginx appends to a request's messages in the error log.
+struct Context<'a>(&'a Exchange);
+
+impl fmt::Display for Context<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let exchange = self.0;
+        let text = String::from_utf8_lossy;
+        write!(f, ", client: {}", exchange.connection.peer.host_text())?;
+        write!(f, ", server: {}", text(&exchange.server.name))?;
+        write!(f, ", request: \"{}\"", text(exchange.request.line()))?;
+        match exchange.request.known(KnownHeader::Host) {
+            Some(host) => write!(f, ", host: \"{}\"", text(host)),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! From an exchange's path to a file: `root`, `alias` and the look-up.
+
+use std::rc::Rc;
+
+use super::{Alias, Exchange};
+use crate::files::{FileError, OpenFile, Symlinks, Want};
+use crate::log::level::Level;
+
+/// The exchange's path does not begin with the name of a location that has an `alias`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unmapped;
+
+impl Exchange {
+    /// The file the path stands for.
+    ///
+    /// # Errors
+    /// The location has an `alias`, but the path was rewritten to something outside it.
+    pub fn map_path(&self) -> Result<Vec<u8>, Unmapped> {
+        self.map(&self.path)
+    }
+
+    /// The file that `path` (a decoded URI path) stands for in this exchange's location.
+    ///
+    /// # Errors
+    /// As [`Exchange::map_path`].
+    pub fn map(&self, path: &[u8]) -> Result<Vec<u8>, Unmapped> {
+        let mut file = self.document_root();
+        match &self.location.core.alias {
+            Alias::No => file.extend_from_slice(path),
+            Alias::Whole => {}
+            Alias::Prefix(name) => match path.strip_prefix(&**name) {
+                Some(rest) => file.extend_from_slice(rest),
+                None => {
+                    let name = String::from_utf8_lossy(&self.location.name);
+                    let message = format_args!(
+                        "\"alias\" cannot be used in location \"{name}\" where URI was rewritten"
+                    );
+                    self.log(Level::Alert, message);
+                    return Err(Unmapped);
+                }
+            },
+        }
+        Ok(file)
+    }
+
+    /// `root` or `alias` as a full path, without a slash at the end of a root.
+    pub fn document_root(&self) -> Vec<u8> {
+        let core = &self.location.core;
+        let mut root = Vec::with_capacity(128);
+        core.root.append(self, &mut root);
+        if root.first() != Some(&b'/') {
+            root.splice(0..0, core.prefix.iter().copied());
+        }
+        root
+    }
+
+    /// Looks a file up as the location's settings say.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn look_up(&self, path: &[u8], want: Want) -> Result<Rc<OpenFile>, FileError> {
+        let core = &self.location.core;
+        let (mode, from) = &core.symlinks;
+        let from = from.as_ref().map(|from| from.expand(self));
+        // A prefix the path does not begin with exempts nothing.
+        let exempt = from
+            .filter(|from| path.starts_with(from))
+            .map_or(0, |from| from.len());
+        core.file_cache.look_up(
+            path,
+            want,
+            Symlinks {
+                mode: *mode,
+                from: exempt,
+            },
+        )
+    }
+}

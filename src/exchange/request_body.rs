@@ -1,0 +1,222 @@
+//! The request's body: pulled by the handler that wants it, streamed or buffered.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{BodyInFile, Core, LocalBoxFuture};
+use crate::http::Status;
+
+/// Why a body could not be had.
+#[derive(Debug)]
+pub enum BodyError {
+    /// The client left or broke the connection.
+    Closed,
+    /// Nothing came for `client_body_timeout`.
+    TimedOut,
+    /// More than `client_max_body_size` came.
+    TooLarge,
+    /// The chunked coding is malformed; why.
+    Malformed(&'static str),
+    /// It could not be written to its temporary file.
+    File(io::Error),
+}
+
+impl BodyError {
+    /// The status that answers it.
+    pub fn status(&self) -> Status {
+        match self {
+            BodyError::Closed | BodyError::Malformed(_) => Status::BAD_REQUEST,
+            BodyError::TimedOut => Status::REQUEST_TIME_OUT,
+            BodyError::TooLarge => Status::REQUEST_ENTITY_TOO_LARGE,
+            BodyError::File(_) => Status::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+/// Where a body comes from: the protocol that carries the request.
+pub trait BodySource {
+    /// Appends what has arrived to `out` and returns how much, waiting if nothing has; 0 is the end.
+    fn read<'a>(&'a mut self, out: &'a mut Vec<u8>)
+    -> LocalBoxFuture<'a, Result<usize, BodyError>>;
+
+    /// Sets how large it may become (bytes; 0: no limit) and how long to wait for more of it.
+    fn set_limits(&mut self, bytes: u64, patience: Duration);
+}
+
+/// A body that was read whole.
+#[derive(Debug)]
+pub enum BufferedBody {
+    /// It fitted in `client_body_buffer_size`.
+    Memory(Vec<u8>),
+    /// A temporary file.
+    File(TempFile),
+}
+
+/// A temporary file, removed when dropped unless it is kept.
+#[derive(Debug)]
+pub struct TempFile {
+    /// The file, open for reading and writing.
+    pub file: File,
+    /// Its path.
+    pub path: PathBuf,
+    /// Its length in bytes.
+    pub length: u64,
+    keep: bool,
+}
+
+impl Drop for TempFile {
+    fn drop(&mut self) {
+        if !self.keep {
+            // Nothing is lost if it was moved elsewhere meanwhile.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// The body of a request, at whatever stage of being read.
+#[derive(Default)]
+pub struct RequestBody {
+    source: Option<Box<dyn BodySource>>,
+    buffered: Option<BufferedBody>,
+}
+
+impl RequestBody {
+    /// A body still to be read.
+    pub fn new(source: Box<dyn BodySource>) -> RequestBody {
+        RequestBody {
+            source: Some(source),
+            buffered: None,
+        }
+    }
+
+    /// Whether something may still have to be read.
+    pub fn is_pending(&self) -> bool {
+        self.source.is_some()
+    }
+
+    /// The body, if it was read whole.
+    pub fn buffered(&self) -> Option<&BufferedBody> {
+        self.buffered.as_ref()
+    }
+
+    /// Sets how large it may become (bytes; 0: no limit) and how long to wait for more of it.
+    pub fn set_limits(&mut self, bytes: u64, patience: Duration) {
+        if let Some(source) = &mut self.source {
+            source.set_limits(bytes, patience);
+        }
+    }
+
+    /// Appends the next bytes to `out`; 0 is the end.
+    ///
+    /// # Errors
+    /// See [`BodyError`]; the body can't be read any further then.
+    pub async fn read(&mut self, out: &mut Vec<u8>) -> Result<usize, BodyError> {
+        let Some(source) = &mut self.source else {
+            return Ok(0);
+        };
+        let result = source.read(out).await;
+        if matches!(result, Ok(0) | Err(_)) {
+            self.source = None;
+        }
+        result
+    }
+
+    /// Reads the body whole, into memory up to `client_body_buffer_size`, else into a temporary file.
+    ///
+    /// # Errors
+    /// See [`BodyError`].
+    pub async fn buffer(&mut self, core: &Core) -> Result<&BufferedBody, BodyError> {
+        if self.buffered.is_none() {
+            let body = self.read_whole(core).await?;
+            self.buffered = Some(body);
+        }
+        Ok(self
+            .buffered
+            .get_or_insert_with(|| BufferedBody::Memory(Vec::new())))
+    }
+
+    async fn read_whole(&mut self, core: &Core) -> Result<BufferedBody, BodyError> {
+        let mut memory = Vec::new();
+        let mut file = match core.client_body_in_file_only {
+            BodyInFile::Off => None,
+            _ if self.source.is_none() => None,
+            mode => Some(TempFile::create(core, mode == BodyInFile::On)?),
+        };
+        while self.read(&mut memory).await? > 0 {
+            if file.is_none() && memory.len() > core.client_body_buffer_size {
+                file = Some(TempFile::create(core, false)?);
+            }
+            if let Some(file) = &mut file {
+                file.append(&memory)?;
+                memory.clear();
+            }
+        }
+        Ok(file.map_or(BufferedBody::Memory(memory), BufferedBody::File))
+    }
+}
+
+impl TempFile {
+    fn create(core: &Core, keep: bool) -> Result<TempFile, BodyError> {
+        let (file, path) = create_unique(core).map_err(BodyError::File)?;
+        Ok(TempFile {
+            file,
+            path,
+            length: 0,
+            keep,
+        })
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), BodyError> {
+        self.file.write_all(bytes).map_err(BodyError::File)?;
+        self.length += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+/// A new file under `client_body_temp_path`, named by a running number as in nginx.
+fn create_unique(core: &Core) -> io::Result<(File, PathBuf)> {
+    thread_local!(static NEXT: std::cell::Cell<u64> = const { std::cell::Cell::new(0) });
+    let temp = &core.client_body_temp_path;
+    for _ in 0..1000 {
+        let number = NEXT.replace(NEXT.get() + 1);
+        let name = format!(
+            "{:010}",
+            (u64::from(std::process::id()) << 20 | number & 0xfffff) % 10_000_000_000
+        );
+        let path = temp.file(name.as_bytes());
+        match File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&path)
+        {
+            Ok(file) => return Ok((file, path)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => create_parent(&path)?,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+fn create_parent(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), std::fs::create_dir_all)
+}
+
+impl super::TempPath {
+    /// The path of the temporary file called `name`: its last digits choose the subfolders.
+    fn file(&self, name: &[u8]) -> PathBuf {
+        let mut path = PathBuf::from(std::ffi::OsStr::from_bytes(&self.path));
+        let mut end = name.len();
+        for digits in self.levels.iter().take_while(|digits| **digits > 0) {
+            let start = end.saturating_sub(usize::from(*digits));
+            path.push(std::ffi::OsStr::from_bytes(&name[start..end]));
+            end = start;
+        }
+        path.push(std::ffi::OsStr::from_bytes(name));
+        path
+    }
+}

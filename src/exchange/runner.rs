@@ -1,0 +1,388 @@
+//! Walks an exchange through the phases until there is a response, and the response through
+//! the filters.
+//!
+//! server rewrite → find location → rewrite → limits → access → precontent → content →
+//! (`error_page`) → filters. A reroute goes back to an earlier point, a bounded number of times.
+
+use std::rc::Rc;
+
+use super::plugs::{Phase, Step, Target};
+use super::{
+    Body, ErrorPage, Exchange, Location, LocationKind, Response, Satisfy, ServerTokens, pages,
+};
+use crate::http::escape::{Escape, escape};
+use crate::http::{Method, Status};
+use crate::log::level::Level;
+use crate::routing::locations::Found;
+
+/// Where the walk (re)starts.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Start {
+    PostRead,
+    ServerRewrite,
+    FindLocation,
+    Rewrite,
+}
+
+/// A step, once nothing has to be awaited.
+enum Verdict {
+    Next,
+    Granted,
+    Respond(Response),
+    Reroute(Target),
+}
+
+/// Runs the exchange to its response, filtered and ready to be framed.
+pub async fn run(exchange: &mut Exchange) -> Response {
+    let mut start = Start::PostRead;
+    loop {
+        let rerouted = match walk(exchange, start).await {
+            Verdict::Reroute(target) => Err(target),
+            Verdict::Respond(response) => settle(exchange, response),
+            Verdict::Next | Verdict::Granted => settle(exchange, nothing_here(exchange)),
+        };
+        match rerouted {
+            Ok(response) => return filtered(exchange, response),
+            Err(target) => match follow(exchange, target) {
+                Ok(next) => start = next,
+                Err(response) => {
+                    let response = with_page(exchange, *response);
+                    return filtered(exchange, response);
+                }
+            },
+        }
+    }
+}
+
+/// Answers an exchange whose request could not be understood with `status`.
+pub fn refuse(exchange: &mut Exchange, status: Status) -> Response {
+    let response = with_page(exchange, Response::page(status));
+    filtered(exchange, response)
+}
+
+async fn walk(exchange: &mut Exchange, start: Start) -> Verdict {
+    if start == Start::PostRead
+        && let done @ (Verdict::Respond(_) | Verdict::Reroute(_)) =
+            ask(exchange, Phase::PostRead).await
+    {
+        return done;
+    }
+    if start <= Start::ServerRewrite {
+        match ask(exchange, Phase::ServerRewrite).await {
+            Verdict::Next | Verdict::Granted | Verdict::Reroute(Target::Rewritten) => {}
+            done => return done,
+        }
+    }
+    if start <= Start::FindLocation
+        && let Some(response) = find_location(exchange)
+    {
+        return Verdict::Respond(response);
+    }
+    for phase in [
+        Phase::Rewrite,
+        Phase::Preaccess,
+        Phase::Access,
+        Phase::Precontent,
+        Phase::Content,
+    ] {
+        let verdict = match phase {
+            Phase::Access => check_access(exchange).await,
+            _ => ask(exchange, phase).await,
+        };
+        if !matches!(verdict, Verdict::Next | Verdict::Granted) {
+            return verdict;
+        }
+    }
+    Verdict::Next
+}
+
+/// Asks the handlers of a phase until one has something to say.
+async fn ask(exchange: &mut Exchange, phase: Phase) -> Verdict {
+    if exchange.location.handlers(phase).is_empty() {
+        return Verdict::Next;
+    }
+    let location = Rc::clone(&exchange.location);
+    for handler in location.handlers(phase) {
+        match decided(handler.handle(exchange)).await {
+            Verdict::Next | Verdict::Granted => {}
+            done => return done,
+        }
+    }
+    Verdict::Next
+}
+
+/// The access phase: under `satisfy any`, a refusal counts only if nobody grants access.
+async fn check_access(exchange: &mut Exchange) -> Verdict {
+    if exchange.location.core.satisfy == Satisfy::All {
+        return ask(exchange, Phase::Access).await;
+    }
+    let location = Rc::clone(&exchange.location);
+    let mut refusal = Verdict::Next;
+    for handler in location.handlers(Phase::Access) {
+        match decided(handler.handle(exchange)).await {
+            Verdict::Next => {}
+            Verdict::Granted => return Verdict::Next,
+            Verdict::Respond(response) if is_refusal(response.status) => {
+                refusal = Verdict::Respond(response)
+            }
+            done => return done,
+        }
+    }
+    refusal
+}
+
+fn is_refusal(status: Status) -> bool {
+    status == Status::FORBIDDEN || status == Status::UNAUTHORIZED
+}
+
+async fn decided(mut step: Step<'_>) -> Verdict {
+    loop {
+        step = match step {
+            Step::Declined => return Verdict::Next,
+            Step::Granted => return Verdict::Granted,
+            Step::Respond(response) => return Verdict::Respond(response),
+            Step::Reroute(target) => return Verdict::Reroute(target),
+            Step::Await(future) => future.await,
+        }
+    }
+}
+
+/// Chooses the location for the path; a response if none may serve it.
+fn find_location(exchange: &mut Exchange) -> Option<Response> {
+    let server = Rc::clone(&exchange.server);
+    let mut captures = exchange.take_captures();
+    captures.clear();
+    let Ok(found) = server.locations.find(&exchange.path, &mut captures) else {
+        exchange.log(
+            Level::Error,
+            format_args!("a location's pattern took too long to match"),
+        );
+        return Some(Response::page(Status::INTERNAL_SERVER_ERROR));
+    };
+    let by_pattern = !captures.is_empty();
+    exchange.put_captures(captures, by_pattern);
+    if let Found::Location(location) = &found {
+        exchange.name_captures(&location.captures);
+    }
+    match found {
+        Found::None => enter(exchange, &server.base),
+        Found::Location(location) => enter(exchange, location),
+        Found::Slash(location) => {
+            enter(exchange, location);
+            Some(add_slash(exchange))
+        }
+    }
+}
+
+/// Makes `location` the one in force, unless it is not for this request.
+fn enter(exchange: &mut Exchange, location: &Rc<Location>) -> Option<Response> {
+    exchange.location = match &location.method_limit {
+        Some(limit) if !limit.allowed.contains(&exchange.method) => Rc::clone(&limit.location),
+        _ => Rc::clone(location),
+    };
+    exchange.limit_keep_alive();
+    let core = &exchange.location.core;
+    exchange
+        .body
+        .set_limits(core.client_max_body_size, core.client_body_timeout);
+    if core.internal && !exchange.internal {
+        return Some(Response::page(Status::NOT_FOUND));
+    }
+    let length = exchange.request.framing.content_length?;
+    if core.client_max_body_size == 0 || length <= core.client_max_body_size {
+        return None;
+    }
+    exchange.log(
+        Level::Error,
+        format_args!("client intended to send too large body: {length} bytes"),
+    );
+    Some(Response::page(Status::REQUEST_ENTITY_TOO_LARGE))
+}
+
+/// A redirect to the location's own name, which ends in the slash the path lacks.
+fn add_slash(exchange: &Exchange) -> Response {
+    let mut location = Vec::new();
+    escape(&exchange.location.name, Escape::Uri, &mut location);
+    if !exchange.args.is_empty() {
+        location.push(b'?');
+        location.extend_from_slice(&exchange.args);
+    }
+    Response::redirect(Status::MOVED_PERMANENTLY, location)
+}
+
+/// What content-less exchanges get.
+fn nothing_here(exchange: &Exchange) -> Response {
+    if exchange.path.last() != Some(&b'/') {
+        exchange.log(Level::Error, format_args!("no handler found"));
+        return Response::page(Status::NOT_FOUND);
+    }
+    let Ok(folder) = exchange.map_path() else {
+        return Response::page(Status::INTERNAL_SERVER_ERROR);
+    };
+    exchange.log(
+        Level::Error,
+        format_args!(
+            "directory index of \"{}\" is forbidden",
+            String::from_utf8_lossy(&folder)
+        ),
+    );
+    Response::page(Status::FORBIDDEN)
+}
+
+/// Goes where `target` says; an error response if it can't.
+fn follow(exchange: &mut Exchange, target: Target) -> Result<Start, Box<Response>> {
+    if !exchange.spend_redirect() {
+        let path = String::from_utf8_lossy(&exchange.path);
+        exchange.log(
+            Level::Error,
+            format_args!("rewrite or internal redirection cycle while processing \"{path}\""),
+        );
+        return Err(Box::new(Response::page(Status::INTERNAL_SERVER_ERROR)));
+    }
+    match target {
+        Target::Rewritten => {
+            exchange.rewritten = true;
+            exchange.location = Rc::clone(&exchange.server.base);
+            Ok(Start::FindLocation)
+        }
+        Target::Uri { path, args } => {
+            exchange.internal = true;
+            exchange.rewritten = true;
+            exchange.path = path;
+            exchange.args = args;
+            exchange.location = Rc::clone(&exchange.server.base);
+            Ok(Start::ServerRewrite)
+        }
+        Target::Named(name) => {
+            let Some(location) = exchange.server.named(&name).cloned() else {
+                let name = String::from_utf8_lossy(&name);
+                exchange.log(
+                    Level::Error,
+                    format_args!("could not find named location \"@{name}\""),
+                );
+                return Err(Box::new(Response::page(Status::INTERNAL_SERVER_ERROR)));
+            };
+            exchange.internal = true;
+            match enter(exchange, &location) {
+                Some(response) => Err(Box::new(response)),
+                None => Ok(Start::Rewrite),
+            }
+        }
+    }
+}
+
+/// A response that needs a page gets one: from `error_page` (an `Err` with its target) or built in.
+fn settle(exchange: &mut Exchange, response: Response) -> Result<Response, Target> {
+    if !matches!(response.body, Body::Page) {
+        return Ok(overridden(exchange, response));
+    }
+    exchange.distrust_after(response.status);
+    let rules = Rc::clone(&exchange.location.core.error_pages);
+    let considered = !exchange.in_error_page && exchange.has_redirects();
+    if considered && !rules.is_empty() {
+        exchange.in_error_page = !exchange.location.core.recursive_error_pages;
+    }
+    match rules
+        .iter()
+        .find(|rule| considered && rule.statuses.contains(&response.status))
+    {
+        Some(rule) => apply_rule(exchange, rule, response),
+        None => Ok(with_page(exchange, response)),
+    }
+}
+
+fn apply_rule(
+    exchange: &mut Exchange,
+    rule: &ErrorPage,
+    mut response: Response,
+) -> Result<Response, Target> {
+    exchange.status_override = match rule.overwrite {
+        None => Some(response.status.on_the_wire()),
+        Some(status) => status,
+    };
+    let target = rule.target.expand(exchange).into_owned();
+    match target.first() {
+        Some(b'@') => {
+            exchange.carry(response);
+            Err(Target::Named(target[1..].to_vec()))
+        }
+        Some(b'/') => {
+            exchange.carry(response);
+            if exchange.method != Method::Head {
+                exchange.method = Method::Get;
+            }
+            Err(rule_target(rule, target))
+        }
+        _ => {
+            let redirect = rule
+                .overwrite
+                .flatten()
+                .filter(|status| matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308));
+            response.status = redirect.unwrap_or(Status::MOVED_TEMPORARILY);
+            response.location = Some(target);
+            Ok(with_page(exchange, response))
+        }
+    }
+}
+
+/// A path of an `error_page` rule: what was split off as arguments when it was read, or is now.
+fn rule_target(rule: &ErrorPage, mut path: Vec<u8>) -> Target {
+    if rule.target.literal().is_some() {
+        return Target::Uri {
+            path,
+            args: rule.args.clone(),
+        };
+    }
+    let args = match memchr::memchr(b'?', &path) {
+        Some(mark) => path.split_off(mark).split_off(1),
+        None => Vec::new(),
+    };
+    Target::Uri { path, args }
+}
+
+/// Replaces the body by the built-in page of the status.
+fn with_page(exchange: &mut Exchange, mut response: Response) -> Response {
+    exchange.status_override = None;
+    exchange.distrust_after(response.status);
+    let shown = response.status.on_the_wire();
+    response.clear_entity();
+    response.body = Body::Empty;
+    if has_page(response.status) {
+        let signature = match exchange.location.core.server_tokens {
+            ServerTokens::On => Some(crate::NAME_AND_VERSION),
+            ServerTokens::Build => Some(crate::NAME_AND_BUILD),
+            ServerTokens::Unset | ServerTokens::Off => None,
+        };
+        let page = pages::error_page(
+            response.status.as_u16(),
+            response.status.reason(),
+            signature,
+        );
+        response.content_type = Some("text/html".into());
+        response.body = Body::Bytes(page.into());
+    }
+    response.status = shown;
+    response
+}
+
+fn overridden(exchange: &mut Exchange, mut response: Response) -> Response {
+    if let Some(status) = exchange.status_override.take() {
+        response.status = status;
+    }
+    response
+}
+
+fn filtered(exchange: &mut Exchange, response: Response) -> Response {
+    let response = exchange.with_carried(response);
+    let location = Rc::clone(&exchange.location);
+    location.filters.iter().fold(response, |response, filter| {
+        filter.filter(exchange, response)
+    })
+}
+
+/// Whether the server has a page for the status; others, such as 201 and 204, go without.
+fn has_page(status: Status) -> bool {
+    status.as_u16() >= 300
+        && status != Status::NOT_MODIFIED
+        && !status.on_the_wire().reason().is_empty()
+}

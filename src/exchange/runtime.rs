@@ -1,0 +1,93 @@
+//! What reading a configuration yields: everything the master and its workers need.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::VirtualHost;
+use crate::event::Method;
+use crate::log::error_log::ErrorLog;
+use crate::log::open_files::LogFiles;
+use crate::net::address::Address;
+use crate::net::listen::ListenOptions;
+use crate::routing::hosts::Hosts;
+
+/// One configuration, installed.
+pub struct Runtime {
+    /// Processes.
+    pub process: ProcessSettings,
+    /// The event loop.
+    pub events: EventSettings,
+    /// The sockets to listen on.
+    pub sockets: Vec<ListeningSocket>,
+    /// The main error log.
+    pub error_log: ErrorLog,
+    /// All log files of the configuration.
+    pub logs: Rc<LogFiles>,
+    /// Folders to be made before workers start (`client_body_temp_path` …).
+    pub folders: Vec<Vec<u8>>,
+}
+
+/// One listening socket and the addresses it accepts for: a wildcard socket serves every
+/// address of its port that has no socket of its own.
+pub struct ListeningSocket {
+    /// How to open it.
+    pub options: ListenOptions,
+    /// What is served there.
+    pub listener: Rc<Listener>,
+    /// Addresses of the same port that have no socket of their own.
+    pub specific: Vec<Rc<Listener>>,
+}
+
+/// An address and the virtual hosts reached through it.
+pub struct Listener {
+    /// The address.
+    pub address: Address,
+    /// Virtual hosts by name.
+    pub hosts: Hosts<Rc<VirtualHost>>,
+    /// Serves requests whose host nobody claims.
+    pub default: Rc<VirtualHost>,
+    /// Whether connections begin with a PROXY protocol header.
+    pub proxy_protocol: bool,
+}
+
+/// Settings of the main block.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)] // Each field is the nginx directive of the same name.
+pub struct ProcessSettings {
+    pub daemon: bool,
+    pub master_process: bool,
+    pub worker_processes: usize,
+    pub worker_connections: usize,
+    pub worker_rlimit_nofile: Option<u64>,
+    pub worker_rlimit_core: Option<u64>,
+    pub worker_shutdown_timeout: Option<Duration>,
+    pub worker_priority: i32,
+    /// One set of processors per worker, the last one repeated; empty: not bound.
+    pub worker_cpu_affinity: Vec<Vec<usize>>,
+    pub user: Option<Identity>,
+    pub pid: Vec<u8>,
+    pub working_directory: Option<Vec<u8>>,
+    /// (name, value); no value: inherited.
+    pub env: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+}
+
+/// Whom workers run as (`user`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The user's name, for its supplementary groups.
+    pub name: String,
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+}
+
+/// Settings of the `events` block.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)] // Each field is the nginx directive of the same name.
+pub struct EventSettings {
+    pub method: Method,
+    pub multi_accept: bool,
+    pub accept_mutex: bool,
+    pub accept_mutex_delay: Duration,
+}

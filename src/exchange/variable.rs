@@ -1,0 +1,208 @@
+//! Variables: what a name like `$uri` stands for, resolved once when the configuration is read.
+
+use std::cell::OnceCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::Exchange;
+
+/// One built-in variable, a row in its module's table.
+pub struct Variable {
+    /// Its name without `$`; a [`Get::Prefix`] name ends in `_`.
+    pub name: &'static str,
+    /// One sentence for the reference.
+    pub doc: &'static str,
+    /// How its value is found.
+    pub get: Get,
+}
+
+/// How a built-in variable's value is appended to a buffer; `None` means it has no value.
+#[derive(Clone, Copy)]
+pub enum Get {
+    /// One variable.
+    Plain(fn(&Exchange, &mut Vec<u8>) -> Option<()>),
+    /// A family such as `$http_…`: the function is given what follows the prefix, in lower case.
+    Prefix(fn(&Exchange, &[u8], &mut Vec<u8>) -> Option<()>),
+}
+
+/// A value computed from others, such as that of `map`.
+pub trait Evaluate {
+    /// Appends the value; `None` means there is none.
+    fn evaluate(&self, exchange: &Exchange, out: &mut Vec<u8>) -> Option<()>;
+}
+
+enum Source {
+    Plain(fn(&Exchange, &mut Vec<u8>) -> Option<()>),
+    Prefix(fn(&Exchange, &[u8], &mut Vec<u8>) -> Option<()>, Box<[u8]>),
+    /// Written during the request: `set`, named captures.
+    Slot(usize),
+    /// Computed on first use in a request and kept in the slot, unless volatile.
+    Computed {
+        value: Rc<dyn Evaluate>,
+        slot: usize,
+        volatile: bool,
+    },
+}
+
+/// A variable as a template refers to it.
+pub struct VariableRef {
+    name: Box<str>,
+    source: OnceCell<Source>,
+}
+
+impl VariableRef {
+    /// The name without `$`, in lower case.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The slot a handler writes to, for a variable made by [`Names::slot`].
+    pub fn slot(&self) -> Option<usize> {
+        match self.source.get() {
+            Some(Source::Slot(slot)) => Some(*slot),
+            _ => None,
+        }
+    }
+
+    /// Appends the variable's value; `None` means it has none (and nothing was appended).
+    pub fn append(&self, exchange: &Exchange, out: &mut Vec<u8>) -> Option<()> {
+        match self.source.get()? {
+            Source::Plain(get) => get(exchange, out),
+            Source::Prefix(get, rest) => get(exchange, rest, out),
+            Source::Slot(slot) => exchange.with_slot(*slot, |value| out.extend_from_slice(value)),
+            Source::Computed {
+                value,
+                volatile: true,
+                ..
+            } => value.evaluate(exchange, out),
+            Source::Computed { value, slot, .. } => computed(exchange, value.as_ref(), *slot, out),
+        }
+    }
+}
+
+/// The cached value of a computed variable, computing it first if this is its first use.
+fn computed(
+    exchange: &Exchange,
+    value: &dyn Evaluate,
+    slot: usize,
+    out: &mut Vec<u8>,
+) -> Option<()> {
+    if exchange
+        .with_slot(slot, |known| out.extend_from_slice(known))
+        .is_some()
+    {
+        return Some(());
+    }
+    let start = out.len();
+    value.evaluate(exchange, out)?;
+    exchange.set_slot(slot, Some(Rc::from(&out[start..])));
+    Some(())
+}
+
+/// All variables of one configuration while it is read: built-in rows, and names the
+/// configuration defines. A name may be used before it is defined, as in nginx; what is
+/// still unknown at the end is reported by [`Names::resolve`].
+#[derive(Default)]
+pub struct Names {
+    plain: HashMap<&'static str, Get>,
+    prefixes: Vec<(&'static str, Get)>,
+    known: HashMap<Box<str>, Rc<VariableRef>>,
+    slots: usize,
+}
+
+impl Names {
+    /// The names of the given rows.
+    pub fn new<'a>(rows: impl IntoIterator<Item = &'a Variable>) -> Names {
+        let mut names = Names::default();
+        for row in rows {
+            match row.get {
+                Get::Plain(_) => drop(names.plain.insert(row.name, row.get)),
+                Get::Prefix(_) => names.prefixes.push((row.name, row.get)),
+            }
+        }
+        names
+    }
+
+    /// The reference for `name`, which need not be defined yet.
+    pub fn reference(&mut self, name: &str) -> Rc<VariableRef> {
+        let name = name.to_ascii_lowercase().into_boxed_str();
+        let entry = self.known.entry(name.clone());
+        Rc::clone(entry.or_insert_with(|| {
+            Rc::new(VariableRef {
+                name,
+                source: OnceCell::new(),
+            })
+        }))
+    }
+
+    /// A variable written during the request (`set`, captures); an earlier one of the same name is shared.
+    /// `None` if the name is already something else.
+    pub fn slot(&mut self, name: &str) -> Option<usize> {
+        if self.is_builtin(&name.to_ascii_lowercase()) {
+            return None;
+        }
+        let reference = self.reference(name);
+        if reference.source.get().is_none() {
+            let _ = reference.source.set(Source::Slot(self.slots));
+            self.slots += 1;
+        }
+        reference.slot()
+    }
+
+    /// Defines `name` as computed by `value`; `false` if it already means something else.
+    pub fn define(&mut self, name: &str, value: Rc<dyn Evaluate>, volatile: bool) -> bool {
+        let slot = self.slots;
+        self.slots += 1;
+        let source = Source::Computed {
+            value,
+            slot,
+            volatile,
+        };
+        self.reference(name).source.set(source).is_ok()
+    }
+
+    /// Whether `name` is one of the built-in rows.
+    pub fn is_builtin(&self, name: &str) -> bool {
+        self.plain.contains_key(name)
+            || self
+                .prefixes
+                .iter()
+                .any(|(prefix, _)| name.starts_with(prefix))
+    }
+
+    /// Binds every reference to its meaning and returns the names that have none.
+    pub fn resolve(&self) -> Vec<Rc<VariableRef>> {
+        let unbound = self.known.values().filter(|r| r.source.get().is_none());
+        unbound.filter(|r| !self.bind(r)).cloned().collect()
+    }
+
+    /// How many slots a request of this configuration needs.
+    pub fn slots(&self) -> usize {
+        self.slots
+    }
+
+    /// Every name that means something, for suggestions.
+    pub fn all(&self) -> impl Iterator<Item = &str> {
+        let defined = self
+            .known
+            .values()
+            .filter(|r| r.source.get().is_some())
+            .map(|r| r.name());
+        self.plain.keys().copied().chain(defined)
+    }
+
+    fn bind(&self, reference: &VariableRef) -> bool {
+        let name = reference.name();
+        let source = match self.plain.get(name) {
+            Some(Get::Plain(get)) => Some(Source::Plain(*get)),
+            _ => self.prefixes.iter().find_map(|(prefix, get)| match get {
+                Get::Prefix(get) => {
+                    let rest = name.strip_prefix(prefix)?;
+                    Some(Source::Prefix(*get, rest.as_bytes().into()))
+                }
+                Get::Plain(_) => None,
+            }),
+        };
+        source.is_some_and(|source| reference.source.set(source).is_ok())
+    }
+}

@@ -1,0 +1,144 @@
+//! Accepting connections: bounded batches, limits, and patience when descriptors run out.
+
+use std::cell::{Cell, OnceCell};
+use std::future::Future;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::event::{self, Io, Loop};
+use crate::exchange::{Connection, Listener, ListeningSocket, Runtime};
+use crate::log::level::Level;
+use crate::net::address::Address;
+use crate::sys::shm::SharedMap;
+use crate::sys::socket;
+
+/// Connections taken from one listener before others get their turn.
+const BATCH: usize = 64;
+
+/// The counter in the shared map that numbers connections.
+const CONNECTION_NUMBER: usize = 0;
+
+/// Everything accepting needs to know.
+pub struct Acceptor<F: Future<Output = ()> + 'static> {
+    /// Runs the connections.
+    pub turns: Loop<F>,
+    /// Makes a connection's task.
+    pub task: fn(Rc<Connection>) -> F,
+    /// The configuration.
+    pub runtime: Rc<Runtime>,
+    /// Counters shared by all workers.
+    pub counters: Rc<SharedMap>,
+}
+
+impl<F: Future<Output = ()> + 'static> Acceptor<F> {
+    /// Accepts on one socket until the task is dropped.
+    pub async fn accept(self: Rc<Self>, socket: usize, fd: OwnedFd) {
+        let io = Io::new_exclusive(fd);
+        let Some(socket) = self.runtime.sockets.get(socket) else {
+            return;
+        };
+        loop {
+            while self.turns.connections() >= self.runtime.process.worker_connections {
+                self.complain(format_args!(
+                    "{} worker_connections are not enough",
+                    self.runtime.process.worker_connections
+                ));
+                event::sleep(Duration::from_millis(50)).await;
+            }
+            if io.readable(None).await.is_err() {
+                return;
+            }
+            if let Err(error) = self.accept_batch(&io, socket) {
+                self.runtime.error_log.log(
+                    Level::Crit,
+                    None,
+                    format_args!("accept4() failed ({error})"),
+                );
+                event::sleep(self.runtime.events.accept_mutex_delay).await;
+            }
+        }
+    }
+
+    fn next_number(&self) -> u64 {
+        let counter = self.counters.words().get(CONNECTION_NUMBER);
+        counter.map_or(0, |counter| counter.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    fn complain(&self, message: std::fmt::Arguments<'_>) {
+        self.runtime.error_log.log(Level::Alert, None, message);
+    }
+
+    /// Takes what waits, up to the batch's size; an error means no more can be taken for now.
+    fn accept_batch(&self, io: &Io, socket: &ListeningSocket) -> io::Result<()> {
+        let batch = if self.runtime.events.multi_accept {
+            BATCH * 8
+        } else {
+            BATCH
+        };
+        let room = self
+            .runtime
+            .process
+            .worker_connections
+            .saturating_sub(self.turns.connections());
+        for _ in 0..batch.min(room) {
+            match io.try_accept() {
+                Ok((fd, peer)) => self.accepted(fd, peer, socket),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if is_of_the_connection(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn accepted(&self, fd: OwnedFd, peer: Address, socket: &ListeningSocket) {
+        let (listener, local) = listener_for(socket, fd.as_fd());
+        let (seconds, millis) = event::unix_time();
+        let connection = Rc::new(Connection {
+            number: self.next_number(),
+            requests: Cell::new(0),
+            accepted: seconds.unsigned_abs() * 1000 + u64::from(millis),
+            peer,
+            listener,
+            proxy: OnceCell::new(),
+            local,
+            reset: Cell::new(false),
+            io: Io::new(fd),
+        });
+        self.turns.spawn_connection((self.task)(connection));
+    }
+}
+
+/// The address the connection was made to; a socket that serves only one needs no question.
+fn listener_for(socket: &ListeningSocket, fd: BorrowedFd<'_>) -> (Rc<Listener>, OnceCell<Address>) {
+    let local = OnceCell::new();
+    if socket.specific.is_empty() {
+        return (Rc::clone(&socket.listener), local);
+    }
+    let Ok(address) = socket::local_addr(fd) else {
+        return (Rc::clone(&socket.listener), local);
+    };
+    let address = local.get_or_init(|| address);
+    let exact = socket
+        .specific
+        .iter()
+        .find(|listener| listener.address == *address);
+    (Rc::clone(exact.unwrap_or(&socket.listener)), local)
+}
+
+/// Errors that concern the connection that could not be accepted, not the listener.
+fn is_of_the_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::*;
+    matches!(
+        error.kind(),
+        Interrupted
+            | ConnectionAborted
+            | ConnectionReset
+            | NetworkDown
+            | HostUnreachable
+            | NetworkUnreachable
+    )
+}

@@ -1,0 +1,105 @@
+//! The head of a response: status line and header fields, in the order nginx sends them.
+
+use crate::exchange::{Exchange, Response, ServerTokens};
+use crate::http::KnownHeader;
+use crate::proto::h1::response as writer;
+use crate::worker::with_clock;
+
+/// How the body is delimited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delimiter {
+    /// There is none.
+    Nothing,
+    /// `Content-Length`.
+    Length(u64),
+    /// `Transfer-Encoding: chunked`.
+    Chunked,
+    /// The end of the connection.
+    Close,
+}
+
+/// Appends the head of `response` to `out`.
+pub fn write(exchange: &Exchange, response: &Response, delimiter: Delimiter, out: &mut Vec<u8>) {
+    writer::status_line(response.status, out);
+    writer::field(b"Server", server(exchange), out);
+    with_clock(|date| writer::field(b"Date", date, out));
+    if let Some(content_type) = &response.content_type {
+        out.extend_from_slice(b"Content-Type: ");
+        out.extend_from_slice(content_type);
+        if let Some(charset) = &response.charset {
+            out.extend_from_slice(b"; charset=");
+            out.extend_from_slice(charset);
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+    if let Delimiter::Length(length) = delimiter {
+        writer::number_field(b"Content-Length", length, out);
+    }
+    if let Some(seconds) = response.last_modified {
+        writer::date_field(b"Last-Modified", seconds, out);
+    }
+    if let Some(location) = &response.location {
+        out.extend_from_slice(b"Location: ");
+        absolute(exchange, location, out);
+        out.extend_from_slice(b"\r\n");
+    }
+    if delimiter == Delimiter::Chunked {
+        out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+    }
+    connection(exchange, response, out);
+    for field in &response.headers {
+        writer::field(&field.name, &field.value, out);
+    }
+    if let Some(etag) = &response.etag {
+        writer::field(b"ETag", etag, out);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn server(exchange: &Exchange) -> &'static [u8] {
+    match exchange.location.core.server_tokens {
+        ServerTokens::Unset | ServerTokens::On => crate::NAME_AND_VERSION.as_bytes(),
+        ServerTokens::Off => crate::NAME.as_bytes(),
+        ServerTokens::Build => crate::NAME_AND_BUILD.as_bytes(),
+    }
+}
+
+fn connection(exchange: &Exchange, response: &Response, out: &mut Vec<u8>) {
+    if response.status.as_u16() == 101 {
+        out.extend_from_slice(b"Connection: upgrade\r\n");
+        return;
+    }
+    if !exchange.keep_alive {
+        out.extend_from_slice(b"Connection: close\r\n");
+        return;
+    }
+    out.extend_from_slice(b"Connection: keep-alive\r\n");
+    if let Some(seconds) = exchange.location.core.keepalive_header {
+        out.extend_from_slice(b"Keep-Alive: timeout=");
+        writer::number(seconds, out);
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// The value of `Location`: a path gets scheme, host and port in front (`absolute_redirect`).
+fn absolute(exchange: &Exchange, location: &[u8], out: &mut Vec<u8>) {
+    let core = &exchange.location.core;
+    if location.first() == Some(&b'/') && core.absolute_redirect {
+        out.extend_from_slice(b"http://");
+        if core.server_name_in_redirect {
+            out.extend_from_slice(&exchange.server.name);
+        } else if exchange.request.known(KnownHeader::Host).is_some()
+            || !exchange.request.host.is_empty()
+        {
+            out.extend_from_slice(&exchange.request.host);
+        } else {
+            out.extend_from_slice(exchange.connection.local().host_text().as_bytes());
+        }
+        let port = exchange.connection.local_port();
+        if core.port_in_redirect && port != 80 && port != 0 {
+            out.push(b':');
+            writer::number(u64::from(port), out);
+        }
+    }
+    out.extend_from_slice(location);
+}

@@ -1,0 +1,242 @@
+//! From bytes to an exchange: reads a head, checks it, picks the virtual host.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::body::Source;
+use super::proxy;
+use super::wire::{Received, Wire};
+use crate::event;
+use crate::exchange::{Connection, Exchange, Moment, Request, RequestBody, VirtualHost};
+use crate::http::{KnownHeader, Method, Status, host, uri};
+use crate::log::level::Level;
+use crate::proto::h1::framing::Framing;
+use crate::proto::h1::head::{HeadError, Parse};
+
+/// What the next request on a connection turned out to be.
+pub enum Intake {
+    /// A request to serve.
+    Request(Box<Exchange>),
+    /// Something that gets this status and ends the connection.
+    Refused(Box<Exchange>, Status),
+    /// No request in sight: wait that long for one.
+    Nothing(Duration),
+    /// The client is gone.
+    Gone,
+}
+
+/// The next request on the wire; `first` of its burst.
+pub async fn next(wire: &Rc<Wire>, first: bool) -> Intake {
+    let connection = Rc::clone(wire.connection());
+    let server = &connection.listener.default;
+    if connection.awaits_proxy_header() && !proxy::read_header(wire, server).await {
+        return Intake::Gone;
+    }
+    let mut request = Request::default();
+    let error = match read_head(wire, server, &mut request, first).await {
+        Head::Complete => None,
+        Head::Wrong(error) => Some(error),
+        Head::Nothing => return Intake::Nothing(patience(&connection, wire)),
+        Head::Gone => return gone(wire, request),
+    };
+    connection.requests.set(connection.requests.get() + 1);
+    let mut exchange = Box::new(exchange(&connection, server, request));
+    let understood = match error {
+        Some(error) => Err(Refusal {
+            status: error.status(),
+            why: error.message(&exchange.request.bytes),
+        }),
+        None => understand(&mut exchange),
+    };
+    match understood {
+        Ok(()) => {
+            admit(wire, &mut exchange);
+            Intake::Request(exchange)
+        }
+        Err(Refusal { status, why }) => {
+            exchange.log(
+                Level::Info,
+                format_args!("{why} while reading client request headers"),
+            );
+            Intake::Refused(exchange, status)
+        }
+    }
+}
+
+enum Head {
+    Complete,
+    Nothing,
+    Gone,
+    Wrong(HeadError),
+}
+
+/// Reads until a whole head is there, and moves it to `request`.
+async fn read_head(wire: &Wire, server: &VirtualHost, request: &mut Request, first: bool) -> Head {
+    let mut deadline = None;
+    loop {
+        if let Some(head) = wire.consume(|input| parse(input, server, request)) {
+            return head;
+        }
+        if !wire.has_input() && !first {
+            return Head::Nothing;
+        }
+        match wire.try_receive() {
+            Some(Received::Bytes) => continue,
+            Some(_) => return Head::Gone,
+            None if !wire.has_input() => return Head::Nothing,
+            None => {}
+        }
+        if wire.flush().await.is_err() {
+            return Head::Gone;
+        }
+        let until =
+            *deadline.get_or_insert_with(|| event::now() + server.settings.client_header_timeout);
+        if wire.receive(until).await != Received::Bytes {
+            return Head::Gone;
+        }
+    }
+}
+
+/// Parses what is there of a head; `None` if it is not complete.
+fn parse(input: &[u8], server: &VirtualHost, request: &mut Request) -> (usize, Option<Head>) {
+    if input.is_empty() {
+        return (0, None);
+    }
+    let (used, head) = match request.head.parse(input, &server.settings.head) {
+        Parse::Incomplete => return (0, None),
+        Parse::Done { consumed } => (consumed, Head::Complete),
+        Parse::Error(error) => (input.len(), Head::Wrong(error)),
+    };
+    request.bytes.extend_from_slice(&input[..used]);
+    (used, Some(head))
+}
+
+/// The client left or was too slow in the middle of a head.
+fn gone(wire: &Wire, request: Request) -> Intake {
+    if wire.has_input() {
+        let connection = wire.connection();
+        let exchange = exchange(connection, &connection.listener.default, request);
+        exchange.log(
+            Level::Info,
+            format_args!(
+                "client prematurely closed connection while reading client request headers"
+            ),
+        );
+    }
+    Intake::Gone
+}
+
+/// For how long the connection may stay idle.
+fn patience(connection: &Connection, wire: &Wire) -> Duration {
+    match wire.keepalive_timeout() {
+        Some(timeout) => timeout,
+        None if connection.requests.get() == 0 => {
+            connection.listener.default.settings.client_header_timeout
+        }
+        None => connection.listener.default.base.core.keepalive_timeout,
+    }
+}
+
+fn exchange(connection: &Rc<Connection>, server: &Rc<VirtualHost>, request: Request) -> Exchange {
+    let (seconds, millis) = event::unix_time();
+    let started = Moment(seconds.unsigned_abs() * 1000 + u64::from(millis));
+    Exchange::new(request, Rc::clone(connection), Rc::clone(server), started)
+}
+
+/// Why a request with a well-formed head is refused all the same.
+struct Refusal {
+    status: Status,
+    why: String,
+}
+
+fn refusal(status: Status, why: &str) -> Refusal {
+    Refusal {
+        status,
+        why: why.to_owned(),
+    }
+}
+
+/// Makes sense of a head: framing, host, virtual host, path.
+fn understand(exchange: &mut Exchange) -> Result<(), Refusal> {
+    let request = &mut exchange.request;
+    request.framing = match Framing::derive(&request.head, &request.bytes) {
+        Ok(framing) => framing,
+        Err(error) => {
+            return Err(Refusal {
+                status: error.status(),
+                why: error.message(&request.bytes),
+            });
+        }
+    };
+    exchange.keep_alive = request.framing.keep_alive;
+    choose_server(exchange)?;
+    if matches!(exchange.method, Method::Trace | Method::Connect) {
+        let name = exchange.method.as_str();
+        return Err(Refusal {
+            status: Status::NOT_ALLOWED,
+            why: format!("client sent {name} method"),
+        });
+    }
+    read_path(exchange)
+}
+
+/// The host of the target, or of the Host field, decides the virtual host.
+fn choose_server(exchange: &mut Exchange) -> Result<(), Refusal> {
+    let request = &exchange.request;
+    let field = request.known(KnownHeader::Host);
+    let absolute = request.head.line.host.of(&request.bytes);
+    let is_absolute = !request.head.line.scheme.is_empty();
+    let mut host = Vec::new();
+    let named = if is_absolute { Some(absolute) } else { field };
+    let valid = named.is_none_or(|named| host::normalise(named, &mut host).is_ok())
+        && field.is_none_or(host::is_valid);
+    if !valid {
+        return Err(refusal(
+            Status::BAD_REQUEST,
+            "client sent invalid host header",
+        ));
+    }
+    let listener = Rc::clone(&exchange.connection.listener);
+    let mut captures = exchange.take_captures();
+    let Ok(found) = listener.hosts.find(&host, &mut captures) else {
+        return Err(refusal(
+            Status::INTERNAL_SERVER_ERROR,
+            "a server name's pattern took too long to match",
+        ));
+    };
+    exchange.request.host = host;
+    if let Some(found) = found {
+        exchange.set_server(found.value);
+        if let Some(tag) = found.pattern {
+            exchange.set_host_captures(tag, &captures);
+        }
+    }
+    exchange.put_captures(captures, false);
+    Ok(())
+}
+
+/// Normalises the path and splits off the arguments.
+fn read_path(exchange: &mut Exchange) -> Result<(), Refusal> {
+    let request = &exchange.request;
+    let target = request.target();
+    if target == b"*" && exchange.method == Method::Options {
+        exchange.path.extend_from_slice(target);
+        return Ok(());
+    }
+    let mut decoded = Vec::new();
+    let parsed = uri::parse(target, exchange.server.settings.merge_slashes, &mut decoded);
+    let Ok(uri) = parsed else {
+        return Err(refusal(Status::BAD_REQUEST, "client sent invalid request"));
+    };
+    exchange.path.extend_from_slice(uri.path(target, &decoded));
+    exchange.args.extend_from_slice(uri.args.of(target));
+    exchange.rewritten = false;
+    Ok(())
+}
+
+/// Attaches the body, and lets the connection's age and the request decide whether it persists.
+fn admit(wire: &Rc<Wire>, exchange: &mut Exchange) {
+    if let Some(source) = Source::new(wire, &exchange.request.framing) {
+        exchange.body = RequestBody::new(Box::new(source));
+    }
+}

@@ -1,0 +1,134 @@
+//! HTTP/1 over one connection: read a request, run its exchange, write the response, repeat.
+//!
+//! A *burst* begins with the first byte of a request on an idle connection and ends when the
+//! connection is idle again. Only a burst owns buffers; what waits between bursts is a
+//! descriptor and a deadline. Answers to requests that arrived together leave together.
+
+mod body;
+mod closing;
+mod head;
+mod intake;
+mod proxy;
+mod respond;
+mod wire;
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::Poll;
+
+use self::intake::Intake;
+use self::wire::Wire;
+use crate::event::{self, Raced};
+use crate::exchange::{BodyError, Connection, Exchange, Response, runner};
+use crate::http::Status;
+
+/// How a burst ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// The connection may carry another request; it is closed if none begins within the time.
+    Idle(std::time::Duration),
+    /// The connection is done.
+    Close,
+}
+
+/// Why a connection can't go on; nothing more can be sent then.
+#[derive(Debug)]
+pub struct Broken;
+
+/// Serves requests until none is in sight.
+pub async fn burst(connection: Rc<Connection>) -> After {
+    let wire = Rc::new(Wire::new(connection));
+    let mut first = true;
+    loop {
+        let mut exchange = match intake::next(&wire, std::mem::take(&mut first)).await {
+            Intake::Request(exchange) => exchange,
+            Intake::Refused(exchange, status) => {
+                refuse(&wire, *exchange, status).await;
+                return After::Close;
+            }
+            Intake::Nothing(idle) => return flushed(&wire, After::Idle(idle)).await,
+            Intake::Gone => return After::Close,
+        };
+        match serve(&wire, &mut exchange).await {
+            Ok(()) if exchange.keep_alive => {}
+            Ok(()) => {
+                let _ = wire.flush().await;
+                closing::close(&wire, &exchange).await;
+                return After::Close;
+            }
+            Err(Broken) => return After::Close,
+        }
+        wire.set_keepalive_timeout(exchange.location.core.keepalive_timeout);
+    }
+}
+
+async fn flushed(wire: &Wire, after: After) -> After {
+    match wire.flush().await {
+        Ok(()) => after,
+        Err(Broken) => After::Close,
+    }
+}
+
+/// Answers a request that could not be understood.
+async fn refuse(wire: &Rc<Wire>, mut exchange: Exchange, status: Status) {
+    exchange.keep_alive = false;
+    let response = runner::refuse(&mut exchange, status);
+    let sent =
+        respond::send(wire, &mut exchange, response).await.is_ok() && wire.flush().await.is_ok();
+    log(&exchange);
+    if sent {
+        closing::close(wire, &exchange).await;
+    }
+}
+
+/// Runs one exchange, sends its response and leaves the connection where the next request starts.
+async fn serve(wire: &Rc<Wire>, exchange: &mut Exchange) -> Result<(), Broken> {
+    let sent = match run(wire, exchange).await {
+        Ok(response) => respond::send(wire, exchange, response).await,
+        Err(Broken) => {
+            exchange.response.status = Status::CLIENT_CLOSED_REQUEST;
+            Err(Broken)
+        }
+    };
+    if sent.is_ok() && exchange.body.is_pending() && exchange.keep_alive {
+        wire.flush().await?;
+        exchange.keep_alive = closing::drain(exchange).await;
+    }
+    log(exchange);
+    sent
+}
+
+/// Runs the exchange; while it has to wait, earlier answers go out and the client is watched.
+async fn run(wire: &Wire, exchange: &mut Exchange) -> Result<Response, Broken> {
+    let mut running = pin!(runner::run(exchange));
+    if let Some(response) = poll_once(running.as_mut()).await {
+        return Ok(response);
+    }
+    wire.flush().await?;
+    match event::race(running, wire.connection().io.hangup()).await {
+        Raced::First(response) => Ok(response),
+        Raced::Second(_) => Err(Broken),
+    }
+}
+
+/// The future's output if it has one right now.
+async fn poll_once<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Option<F::Output> {
+    std::future::poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}
+
+fn log(exchange: &Exchange) {
+    for logger in &exchange.location.loggers {
+        logger.log(exchange);
+    }
+}
+
+impl From<BodyError> for Broken {
+    fn from(_: BodyError) -> Broken {
+        Broken
+    }
+}

@@ -1,0 +1,214 @@
+//! Framing and sending a response.
+
+use std::collections::VecDeque;
+use std::io;
+use std::rc::Rc;
+
+use super::Broken;
+use super::head::{self, Delimiter};
+use super::wire::Wire;
+use crate::exchange::{Body, Exchange, FileBody, Piece, Response, ResponseStream};
+use crate::files::is_settled;
+use crate::http::{Method, Status, Version};
+use crate::proto::h1::chunked;
+use crate::sys::fs::pread;
+use crate::worker::is_retiring;
+
+/// Bodies up to this length are copied behind the head, so that both leave in one system call.
+const COPY_LIMIT: u64 = 32 * 1024;
+
+/// How much of a file is read at once where sendfile is off.
+const READ_SIZE: u64 = 64 * 1024;
+
+/// Sends `response` for `exchange`; the last bytes may stay in the output until the next flush.
+pub async fn send(
+    wire: &Rc<Wire>,
+    exchange: &mut Exchange,
+    mut response: Response,
+) -> Result<(), Broken> {
+    if response.status == Status::CLOSE {
+        exchange.keep_alive = false;
+        exchange.response = response;
+        return Ok(());
+    }
+    wire.set_send_timeout(exchange.location.core.send_timeout);
+    let body = std::mem::take(&mut response.body);
+    let delimiter = delimit(exchange, &response, &body);
+    if delimiter == Delimiter::Close || is_retiring() {
+        exchange.keep_alive = false;
+    }
+    if exchange.request.version() != Version::Http09 {
+        wire.write(|output| {
+            let start = output.len();
+            head::write(exchange, &response, delimiter, output);
+            exchange.sent.head = (output.len() - start) as u64;
+        });
+    }
+    exchange.response = response;
+    if exchange.request.method() == Method::Head || delimiter == Delimiter::Nothing {
+        return Ok(());
+    }
+    send_body(wire, exchange, body, delimiter).await
+}
+
+/// How the end of the body will be known.
+fn delimit(exchange: &Exchange, response: &Response, body: &Body) -> Delimiter {
+    if response.status.is_bodyless() {
+        return Delimiter::Nothing;
+    }
+    match body.len() {
+        Some(length) => Delimiter::Length(length),
+        None if exchange.request.version() < Version::Http11 => Delimiter::Close,
+        None if exchange.location.core.chunked_transfer_encoding => Delimiter::Chunked,
+        None => Delimiter::Close,
+    }
+}
+
+async fn send_body(
+    wire: &Rc<Wire>,
+    exchange: &mut Exchange,
+    body: Body,
+    delimiter: Delimiter,
+) -> Result<(), Broken> {
+    match body {
+        Body::Empty | Body::Page => Ok(()),
+        Body::Bytes(bytes) => send_piece(wire, exchange, Piece::Bytes(bytes)).await,
+        Body::File(file) => send_piece(wire, exchange, Piece::File(file)).await,
+        Body::Pieces(pieces) => send_pieces(wire, exchange, pieces).await,
+        Body::Stream(stream) => {
+            send_stream(wire, exchange, stream, delimiter == Delimiter::Chunked).await
+        }
+    }
+}
+
+async fn send_pieces(
+    wire: &Rc<Wire>,
+    exchange: &mut Exchange,
+    pieces: VecDeque<Piece>,
+) -> Result<(), Broken> {
+    for piece in pieces {
+        send_piece(wire, exchange, piece).await?;
+    }
+    Ok(())
+}
+
+/// Sends what a stream brings; output goes out before the stream makes us wait.
+async fn send_stream(
+    wire: &Rc<Wire>,
+    exchange: &mut Exchange,
+    mut stream: Box<dyn ResponseStream>,
+    chunked: bool,
+) -> Result<(), Broken> {
+    loop {
+        let mut next = stream.next();
+        let ready = super::poll_once(next.as_mut()).await;
+        let item = match ready {
+            Some(item) => item,
+            None => {
+                wire.flush().await?;
+                next.await
+            }
+        };
+        let piece = match item {
+            None => break,
+            Some(Ok(piece)) if piece.is_empty() => continue,
+            Some(Ok(piece)) => piece,
+            Some(Err(error)) => return Err(cut(exchange, &error)),
+        };
+        if chunked {
+            wire.write(|output| chunked::write_size(piece.len() as usize, output));
+        }
+        send_piece(wire, exchange, piece).await?;
+        if chunked {
+            wire.write(|output| output.extend_from_slice(b"\r\n"));
+        }
+    }
+    if chunked {
+        wire.write(|output| output.extend_from_slice(b"0\r\n\r\n"));
+    }
+    Ok(())
+}
+
+fn cut(exchange: &Exchange, error: &io::Error) -> Broken {
+    exchange.log(
+        crate::log::level::Level::Error,
+        format_args!("the response was cut short: {error}"),
+    );
+    Broken
+}
+
+async fn send_piece(wire: &Rc<Wire>, exchange: &mut Exchange, piece: Piece) -> Result<(), Broken> {
+    let length = piece.len();
+    match piece {
+        Piece::Bytes(bytes) if length <= COPY_LIMIT => {
+            wire.write(|output| output.extend_from_slice(&bytes))
+        }
+        Piece::Bytes(bytes) => wire.send_behind(&bytes, false).await?,
+        Piece::File(file) => send_file(wire, exchange, &file).await?,
+    }
+    exchange.sent.body += length;
+    if wire.is_full() {
+        wire.flush().await?;
+    }
+    Ok(())
+}
+
+async fn send_file(wire: &Rc<Wire>, exchange: &Exchange, body: &FileBody) -> Result<(), Broken> {
+    if let Some(content) = body.file.content() {
+        let range = body.offset as usize..(body.offset + body.length) as usize;
+        let bytes = content.get(range).unwrap_or_default();
+        wire.write(|output| output.extend_from_slice(bytes));
+        return Ok(());
+    }
+    let Some(fd) = body.file.fd() else {
+        return Err(Broken);
+    };
+    if body.length <= COPY_LIMIT {
+        return copy_file(wire, exchange, body);
+    }
+    if exchange.location.core.sendfile {
+        return wire
+            .send_file(
+                fd,
+                body.offset,
+                body.length,
+                exchange.location.core.sendfile_max_chunk,
+            )
+            .await;
+    }
+    let mut rest = body.clone();
+    while rest.length > 0 {
+        let part = FileBody {
+            length: rest.length.min(READ_SIZE),
+            ..rest.clone()
+        };
+        copy_file(wire, exchange, &part)?;
+        wire.flush().await?;
+        rest.offset += part.length;
+        rest.length -= part.length;
+    }
+    Ok(())
+}
+
+/// Copies a range of a file behind the output; small files that have not changed lately are remembered.
+fn copy_file(wire: &Wire, exchange: &Exchange, body: &FileBody) -> Result<(), Broken> {
+    let Some(fd) = body.file.fd() else {
+        return Err(Broken);
+    };
+    let mut result = Ok(0);
+    wire.write(|output| {
+        let start = output.len();
+        result = pread(fd, output, body.length as usize, body.offset);
+        if body.length == body.file.stat.size
+            && matches!(result, Ok(read) if read as u64 == body.length)
+            && is_settled(&body.file)
+        {
+            body.file.remember(output[start..].into());
+        }
+    });
+    match result {
+        Ok(read) if read as u64 == body.length => Ok(()),
+        Ok(_) => Err(cut(exchange, &io::ErrorKind::UnexpectedEof.into())),
+        Err(error) => Err(cut(exchange, &error)),
+    }
+}

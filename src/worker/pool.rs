@@ -1,0 +1,49 @@
+//! Buffers a worker lends to busy connections, so that idle ones hold none.
+
+use std::cell::RefCell;
+
+use crate::net::buffer::Buffer;
+
+/// How many buffers are kept when nobody needs them.
+const KEPT: usize = 64;
+
+/// A buffer that has grown beyond this is not kept.
+const LARGEST_KEPT: usize = 128 * 1024;
+
+/// Spare buffers.
+#[derive(Default)]
+pub struct Pool {
+    inputs: Vec<Buffer>,
+    outputs: Vec<Vec<u8>>,
+}
+
+thread_local!(static POOL: RefCell<Pool> = RefCell::default());
+
+/// Hands this worker's pool to `use_pool`.
+pub fn with_pool<R>(use_pool: impl FnOnce(&mut Pool) -> R) -> R {
+    POOL.with_borrow_mut(use_pool)
+}
+
+impl Pool {
+    /// An empty input buffer.
+    pub fn take_input(&mut self) -> Buffer {
+        self.inputs.pop().unwrap_or_default()
+    }
+
+    /// An empty output buffer.
+    pub fn take_output(&mut self) -> Vec<u8> {
+        self.outputs.pop().unwrap_or_default()
+    }
+
+    /// Takes both back, emptied.
+    pub fn give_back(&mut self, mut input: Buffer, mut output: Vec<u8>) {
+        if self.inputs.len() < KEPT && input.capacity() <= LARGEST_KEPT {
+            input.clear();
+            self.inputs.push(input);
+        }
+        if self.outputs.len() < KEPT && output.capacity() <= LARGEST_KEPT {
+            output.clear();
+            self.outputs.push(output);
+        }
+    }
+}
