@@ -134,6 +134,7 @@ pub struct Core {
     pub keepalive_header: Option<u64>,
     pub keepalive_requests: u64,
     pub keepalive_time: Duration,
+    pub keepalive_min_timeout: Duration,
     pub keepalive_disable: KeepaliveDisable,
     pub lingering_close: LingeringClose,
     pub lingering_time: Duration,

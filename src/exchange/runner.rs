@@ -7,9 +7,7 @@
 use std::rc::Rc;
 
 use super::plugs::{Phase, Step, Target};
-use super::{
-    Body, ErrorPage, Exchange, Location, LocationKind, Response, Satisfy, ServerTokens, pages,
-};
+use super::{Body, ErrorPage, Exchange, Location, Response, Satisfy, ServerTokens, pages};
 use crate::http::escape::{Escape, escape};
 use crate::http::{Method, Status};
 use crate::log::level::Level;
@@ -34,30 +32,37 @@ enum Verdict {
 
 /// Runs the exchange to its response, filtered and ready to be framed.
 pub async fn run(exchange: &mut Exchange) -> Response {
-    let mut start = Start::PostRead;
+    let verdict = walk(exchange, Start::PostRead).await;
+    conclude(exchange, verdict).await
+}
+
+/// Answers an exchange whose request could not be understood with the page of `status`.
+pub async fn refuse(exchange: &mut Exchange, status: Status) -> Response {
+    conclude(exchange, Verdict::Respond(Response::page(status))).await
+}
+
+/// Follows reroutes until there is a response that stays.
+async fn conclude(exchange: &mut Exchange, mut verdict: Verdict) -> Response {
     loop {
-        let rerouted = match walk(exchange, start).await {
+        let settled = match verdict {
             Verdict::Reroute(target) => Err(target),
             Verdict::Respond(response) => settle(exchange, response),
-            Verdict::Next | Verdict::Granted => settle(exchange, nothing_here(exchange)),
+            Verdict::Next | Verdict::Granted => {
+                let nothing = nothing_here(exchange);
+                settle(exchange, nothing)
+            }
         };
-        match rerouted {
+        verdict = match settled {
             Ok(response) => return filtered(exchange, response),
             Err(target) => match follow(exchange, target) {
-                Ok(next) => start = next,
+                Ok(start) => walk(exchange, start).await,
                 Err(response) => {
                     let response = with_page(exchange, *response);
                     return filtered(exchange, response);
                 }
             },
-        }
+        };
     }
-}
-
-/// Answers an exchange whose request could not be understood with `status`.
-pub fn refuse(exchange: &mut Exchange, status: Status) -> Response {
-    let response = with_page(exchange, Response::page(status));
-    filtered(exchange, response)
 }
 
 async fn walk(exchange: &mut Exchange, start: Start) -> Verdict {

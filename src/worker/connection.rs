@@ -23,12 +23,20 @@ pub async fn serve(connection: Rc<Connection>) {
     }
 }
 
+/// What a connection without a request is given once the worker retires: a client that is just
+/// sending one gets its answer.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// Waits for the first bytes of a request; `false` if the connection is to be closed instead.
 async fn begins_in_time(connection: &Connection, patience: Duration) -> bool {
-    if is_retiring() {
-        return false;
+    let mut deadline = event::now() + patience;
+    if !is_retiring() {
+        let readable = connection.io.readable(Some(deadline));
+        if let Raced::First(readable) = event::race(readable, retired()).await {
+            return readable.is_ok();
+        }
     }
-    let deadline = event::now() + patience;
-    let readable = connection.io.readable(Some(deadline));
-    matches!(event::race(readable, retired()).await, Raced::First(Ok(())))
+    deadline = deadline
+        .min(event::now() + GRACE.max(connection.listener.default.base.core.keepalive_min_timeout));
+    connection.io.readable(Some(deadline)).await.is_ok()
 }

@@ -21,6 +21,8 @@ pub enum Intake {
     Refused(Box<Exchange>, Status),
     /// No request in sight: wait that long for one.
     Nothing(Duration),
+    /// The client left, or was too slow, in the middle of a head: only the log learns of it.
+    Lost(Box<Exchange>, Status),
     /// The client is gone.
     Gone,
 }
@@ -37,7 +39,7 @@ pub async fn next(wire: &Rc<Wire>, first: bool) -> Intake {
         Head::Complete => None,
         Head::Wrong(error) => Some(error),
         Head::Nothing => return Intake::Nothing(patience(&connection, wire)),
-        Head::Gone => return gone(wire, request),
+        Head::Broken(end) => return lost(wire, request, end),
     };
     connection.requests.set(connection.requests.get() + 1);
     let mut exchange = Box::new(exchange(&connection, server, request));
@@ -66,7 +68,7 @@ pub async fn next(wire: &Rc<Wire>, first: bool) -> Intake {
 enum Head {
     Complete,
     Nothing,
-    Gone,
+    Broken(Received),
     Wrong(HeadError),
 }
 
@@ -82,17 +84,18 @@ async fn read_head(wire: &Wire, server: &VirtualHost, request: &mut Request, fir
         }
         match wire.try_receive() {
             Some(Received::Bytes) => continue,
-            Some(_) => return Head::Gone,
+            Some(end) => return Head::Broken(end),
             None if !wire.has_input() => return Head::Nothing,
             None => {}
         }
         if wire.flush().await.is_err() {
-            return Head::Gone;
+            return Head::Broken(Received::Failed);
         }
         let until =
             *deadline.get_or_insert_with(|| event::now() + server.settings.client_header_timeout);
-        if wire.receive(until).await != Received::Bytes {
-            return Head::Gone;
+        match wire.receive(until).await {
+            Received::Bytes => {}
+            end => return Head::Broken(end),
         }
     }
 }
@@ -111,19 +114,24 @@ fn parse(input: &[u8], server: &VirtualHost, request: &mut Request) -> (usize, O
     (used, Some(head))
 }
 
-/// The client left or was too slow in the middle of a head.
-fn gone(wire: &Wire, request: Request) -> Intake {
-    if wire.has_input() {
-        let connection = wire.connection();
-        let exchange = exchange(connection, &connection.listener.default, request);
-        exchange.log(
-            Level::Info,
-            format_args!(
-                "client prematurely closed connection while reading client request headers"
-            ),
-        );
+/// What is known of a request whose head never became complete.
+fn lost(wire: &Wire, mut request: Request, end: Received) -> Intake {
+    if !wire.has_input() {
+        return Intake::Gone;
     }
-    Intake::Gone
+    wire.consume(|input| (input.len(), request.bytes.extend_from_slice(input)));
+    let connection = wire.connection();
+    connection.requests.set(connection.requests.get() + 1);
+    let exchange = Box::new(exchange(connection, &connection.listener.default, request));
+    let (status, why) = match end {
+        Received::TimedOut => (Status::REQUEST_TIME_OUT, "client timed out"),
+        _ => (Status::BAD_REQUEST, "client prematurely closed connection"),
+    };
+    exchange.log(
+        Level::Info,
+        format_args!("{why} while reading client request headers"),
+    );
+    Intake::Lost(exchange, status)
 }
 
 /// For how long the connection may stay idle.

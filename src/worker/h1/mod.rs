@@ -19,7 +19,7 @@ use std::task::Poll;
 
 use self::intake::Intake;
 use self::wire::Wire;
-use crate::event::{self, Raced};
+use crate::event::{self, Hangup, Raced};
 use crate::exchange::{BodyError, Connection, Exchange, Response, runner};
 use crate::http::Status;
 
@@ -32,6 +32,9 @@ pub enum After {
     Close,
 }
 
+/// How many pipelined requests are answered before other connections get their turn.
+const TURN: u32 = 64;
+
 /// Why a connection can't go on; nothing more can be sent then.
 #[derive(Debug)]
 pub struct Broken;
@@ -40,7 +43,10 @@ pub struct Broken;
 pub async fn burst(connection: Rc<Connection>) -> After {
     let wire = Rc::new(Wire::new(connection));
     let mut first = true;
-    loop {
+    for count in 1_u32.. {
+        if count.is_multiple_of(TURN) {
+            event::yield_now().await;
+        }
         let mut exchange = match intake::next(&wire, std::mem::take(&mut first)).await {
             Intake::Request(exchange) => exchange,
             Intake::Refused(exchange, status) => {
@@ -48,6 +54,11 @@ pub async fn burst(connection: Rc<Connection>) -> After {
                 return After::Close;
             }
             Intake::Nothing(idle) => return flushed(&wire, After::Idle(idle)).await,
+            Intake::Lost(mut exchange, status) => {
+                exchange.response.status = status;
+                log(&exchange);
+                return After::Close;
+            }
             Intake::Gone => return After::Close,
         };
         match serve(&wire, &mut exchange).await {
@@ -61,6 +72,7 @@ pub async fn burst(connection: Rc<Connection>) -> After {
         }
         wire.set_keepalive_timeout(exchange.location.core.keepalive_timeout);
     }
+    After::Close
 }
 
 async fn flushed(wire: &Wire, after: After) -> After {
@@ -73,7 +85,7 @@ async fn flushed(wire: &Wire, after: After) -> After {
 /// Answers a request that could not be understood.
 async fn refuse(wire: &Rc<Wire>, mut exchange: Exchange, status: Status) {
     exchange.keep_alive = false;
-    let response = runner::refuse(&mut exchange, status);
+    let response = runner::refuse(&mut exchange, status).await;
     let sent =
         respond::send(wire, &mut exchange, response).await.is_ok() && wire.flush().await.is_ok();
     log(&exchange);
@@ -106,9 +118,16 @@ async fn run(wire: &Wire, exchange: &mut Exchange) -> Result<Response, Broken> {
         return Ok(response);
     }
     wire.flush().await?;
-    match event::race(running, wire.connection().io.hangup()).await {
+    match event::race(running, dead(wire)).await {
         Raced::First(response) => Ok(response),
         Raced::Second(_) => Err(Broken),
+    }
+}
+
+/// Resolves when the client is gone for good; one that only sends no more still gets its answer.
+async fn dead(wire: &Wire) {
+    if wire.connection().io.hangup().await == Hangup::HalfClosed {
+        std::future::pending::<()>().await;
     }
 }
 
