@@ -43,6 +43,8 @@ pub struct Exchange {
     pub args: Vec<u8>,
     /// Whether the path differs from the target as sent, so that the latter can't be passed on.
     pub rewritten: bool,
+    /// Whether the path is appended to the `alias` of a regex location, since `try_files` found it there.
+    pub path_in_alias: bool,
     /// Whether it came here by an internal redirect.
     pub internal: bool,
     /// Whether an `error_page` is being served.
@@ -85,6 +87,7 @@ impl Exchange {
             path: Vec::new(),
             args: Vec::new(),
             rewritten: false,
+            path_in_alias: false,
             internal: false,
             in_error_page: false,
             status_override: None,

@@ -147,7 +147,8 @@ pub struct Core {
     pub chunked_transfer_encoding: bool,
     pub etag: bool,
     pub if_modified_since: IfModifiedSince,
-    pub max_ranges: usize,
+    /// `None` if it is not set.
+    pub max_ranges: Option<usize>,
     pub satisfy: Satisfy,
     pub error_pages: Rc<[ErrorPage]>,
     pub recursive_error_pages: bool,

@@ -4,6 +4,8 @@ use std::rc::Rc;
 
 use super::{Alias, Exchange};
 use crate::files::{FileError, OpenFile, Symlinks, Want};
+use crate::http::{Status, Text};
+use crate::log::errno::Errno;
 use crate::log::level::Level;
 
 /// The exchange's path does not begin with the name of a location that has an `alias`.
@@ -27,6 +29,7 @@ impl Exchange {
         let mut file = self.document_root();
         match &self.location.core.alias {
             Alias::No => file.extend_from_slice(path),
+            Alias::Whole if self.path_in_alias => file.extend_from_slice(path),
             Alias::Whole => {}
             Alias::Prefix(name) => match path.strip_prefix(&**name) {
                 Some(rest) => file.extend_from_slice(rest),
@@ -74,5 +77,33 @@ impl Exchange {
                 from: exempt,
             },
         )
+    }
+
+    /// Writes to the error log that `call` failed for the file at `path`.
+    pub fn log_file_error(&self, level: Level, path: &[u8], error: &FileError) {
+        let path = String::from_utf8_lossy(path);
+        let errno = error.io();
+        self.log(
+            level,
+            format_args!("{} \"{path}\" failed {}", error.call, Errno(&errno)),
+        );
+    }
+
+    /// What a client is told if a file can't be had.
+    pub fn status_of(error: &FileError) -> Status {
+        if error.is_not_found() {
+            Status::NOT_FOUND
+        } else if error.is_denied() {
+            Status::FORBIDDEN
+        } else {
+            Status::INTERNAL_SERVER_ERROR
+        }
+    }
+
+    /// The media type that the path's extension stands for, or `default_type`.
+    pub fn content_type(&self) -> Option<Text> {
+        let core = &self.location.core;
+        let found = core.types.by_path(&self.path).unwrap_or(&core.default_type);
+        (!found.is_empty()).then(|| Text::Shared(Rc::clone(found)))
     }
 }

@@ -1,6 +1,6 @@
 //! The response as handlers make it and filters change it; framing comes later.
 
-use super::Body;
+use super::{Body, Template};
 use crate::http::Text;
 use crate::http::{Headers, Status};
 
@@ -23,6 +23,8 @@ pub struct Response {
     pub ranges: bool,
     /// All other header fields.
     pub headers: Headers,
+    /// Fields sent behind the body where the protocol can do that; their values are worked out then.
+    pub trailers: Vec<(Text, Template)>,
     /// The body.
     pub body: Body,
 }

@@ -46,23 +46,30 @@ async fn conclude(exchange: &mut Exchange, mut verdict: Verdict) -> Response {
     loop {
         let settled = match verdict {
             Verdict::Reroute(target) => Err(target),
-            Verdict::Respond(response) => settle(exchange, response),
-            Verdict::Next | Verdict::Granted => {
-                let nothing = nothing_here(exchange);
-                settle(exchange, nothing)
-            }
+            Verdict::Respond(response) => finish(exchange, response),
+            Verdict::Next | Verdict::Granted => finish(exchange, nothing_here(exchange)),
         };
         verdict = match settled {
-            Ok(response) => return filtered(exchange, response),
+            Ok(response) => return response,
             Err(target) => match follow(exchange, target) {
                 Ok(start) => walk(exchange, start).await,
-                Err(response) => {
-                    let response = with_page(exchange, *response);
-                    return filtered(exchange, response);
-                }
+                Err(response) => return built_in(exchange, *response),
             },
         };
     }
+}
+
+/// Makes a handler's response the one to send, or says where to look for it (`error_page`).
+fn finish(exchange: &mut Exchange, response: Response) -> Result<Response, Target> {
+    let response = settle(exchange, response)?;
+    filtered(exchange, response)
+}
+
+/// A response with the built-in page of its status, whatever `error_page` says.
+fn built_in(exchange: &mut Exchange, response: Response) -> Response {
+    let response = with_page(exchange, response);
+    // Filters refuse successes only, so this is never sent elsewhere.
+    filtered(exchange, response).unwrap_or_default()
 }
 
 async fn walk(exchange: &mut Exchange, start: Start) -> Verdict {
@@ -253,6 +260,7 @@ fn follow(exchange: &mut Exchange, target: Target) -> Result<Start, Box<Response
         Target::Uri { path, args } => {
             exchange.internal = true;
             exchange.rewritten = true;
+            exchange.path_in_alias = false;
             exchange.path = path;
             exchange.args = args;
             exchange.location = Rc::clone(&exchange.server.base);
@@ -268,6 +276,7 @@ fn follow(exchange: &mut Exchange, target: Target) -> Result<Start, Box<Response
                 return Err(Box::new(Response::page(Status::INTERNAL_SERVER_ERROR)));
             };
             exchange.internal = true;
+            exchange.path_in_alias = false;
             match enter(exchange, &location) {
                 Some(response) => Err(Box::new(response)),
                 None => Ok(Start::Rewrite),
@@ -377,12 +386,18 @@ fn overridden(exchange: &mut Exchange, mut response: Response) -> Response {
     response
 }
 
-fn filtered(exchange: &mut Exchange, response: Response) -> Response {
-    let response = exchange.with_carried(response);
+/// Turns the response over the filters, in their order. One may refuse it (412, 416): then what
+/// it leaves gets a page like any other error, and the filters behind it see that.
+fn filtered(exchange: &mut Exchange, response: Response) -> Result<Response, Target> {
+    let mut response = exchange.with_carried(response);
     let location = Rc::clone(&exchange.location);
-    location.filters.iter().fold(response, |response, filter| {
-        filter.filter(exchange, response)
-    })
+    for filter in &location.filters {
+        response = filter.filter(exchange, response);
+        if matches!(response.body, Body::Page) {
+            response = settle(exchange, response)?;
+        }
+    }
+    Ok(response)
 }
 
 /// Whether the server has a page for the status; others, such as 201 and 204, go without.

@@ -13,7 +13,7 @@ pub struct Template {
 }
 
 enum Part {
-    Text(Box<[u8]>),
+    Text(Rc<[u8]>),
     Variable(Rc<VariableRef>),
     Capture(usize),
 }
@@ -27,7 +27,7 @@ pub struct BadTemplate {
 
 impl Template {
     /// A template that is just this text.
-    pub fn text(text: impl Into<Box<[u8]>>) -> Template {
+    pub fn text(text: impl Into<Rc<[u8]>>) -> Template {
         Template {
             parts: Rc::new([Part::Text(text.into())]),
         }
@@ -64,6 +64,14 @@ impl Template {
         match &*self.parts {
             [] => Some(b""),
             [Part::Text(text)] => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The same, to be shared by many responses.
+    pub fn shared(&self) -> Option<Rc<[u8]>> {
+        match &*self.parts {
+            [Part::Text(text)] => Some(Rc::clone(text)),
             _ => None,
         }
     }

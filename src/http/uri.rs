@@ -162,6 +162,15 @@ fn climb(out: &mut Vec<u8>) -> Result<(), InvalidUri> {
     Ok(())
 }
 
+/// The value of an argument as it was sent, its name in any letter case: the first of that name.
+pub fn argument<'a>(args: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    args.split(|&byte| byte == b'&').find_map(|pair| {
+        let (found, value) = pair.split_at_checked(name.len())?;
+        let value = value.strip_prefix(b"=")?;
+        found.eq_ignore_ascii_case(name).then_some(value)
+    })
+}
+
 /// Splits and decodes a URI named by an upstream or a client (`X-Accel-Redirect`, `Destination`,
 /// an SSI include) and refuses it if it could lead out of the document root.
 ///
@@ -274,6 +283,21 @@ mod tests {
         assert_eq!(flags(b"/a+?b"), (true, false, true));
         assert_eq!(flags(b"/%2b"), (false, true, true));
         assert_eq!(flags(b"/a/../b"), (false, false, false));
+    }
+
+    #[test]
+    fn arguments_are_found_by_name() {
+        let args = b"ab=1&A=2&a=3&b&c=";
+        let cases: [(&[u8], Option<&[u8]>); 5] = [
+            (b"a", Some(b"2")),
+            (b"ab", Some(b"1")),
+            (b"b", None),
+            (b"c", Some(b"")),
+            (b"d", None),
+        ];
+        for (name, value) in cases {
+            assert_eq!(argument(args, name), value);
+        }
     }
 
     #[test]
