@@ -1,7 +1,7 @@
 //! The configuration language: grammar, tree, directive tables, loader, diagnostics.
 //!
 //! The way of a configuration: [`grammar`] (or [`toml`]) turns bytes into [`tree`] statements
-//! with positions, [`include`] splices files into one another, and [`load`] checks every
+//! with positions, the includes splice files into one another, and [`mod@load`] checks every
 //! statement against the rows of [`table`] and lets the rows' modules fill in their settings.
 //! Nothing here knows any module: a capability brings its rows along.
 
