@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::release_one_idle;
 use crate::event::{self, Io, Loop};
 use crate::exchange::{Connection, Listener, ListeningSocket, Runtime};
 use crate::log::level::Level;
@@ -17,6 +18,9 @@ use crate::sys::socket;
 
 /// Connections taken from one listener before others get their turn.
 const BATCH: usize = 64;
+
+/// How long a full worker waits before it looks again whether a connection has ended.
+const FULL_DELAY: Duration = Duration::from_millis(50);
 
 /// The counter in the shared map that numbers connections.
 const CONNECTION_NUMBER: usize = 0;
@@ -42,11 +46,7 @@ impl<F: Future<Output = ()> + 'static> Acceptor<F> {
         };
         loop {
             while self.turns.connections() >= self.runtime.process.worker_connections {
-                self.complain(format_args!(
-                    "{} worker_connections are not enough",
-                    self.runtime.process.worker_connections
-                ));
-                event::sleep(Duration::from_millis(50)).await;
+                self.make_room().await;
             }
             if io.readable(None).await.is_err() {
                 return;
@@ -67,8 +67,22 @@ impl<F: Future<Output = ()> + 'static> Acceptor<F> {
         counter.map_or(0, |counter| counter.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
-    fn complain(&self, message: std::fmt::Arguments<'_>) {
-        self.runtime.error_log.log(Level::Alert, None, message);
+    /// Too many connections: the one idle longest goes, or accepting waits a little.
+    async fn make_room(&self) {
+        let log = &self.runtime.error_log;
+        let limit = self.runtime.process.worker_connections;
+        if release_one_idle() {
+            let message = "worker_connections are not enough, reusing connections";
+            log.log(Level::Warn, None, format_args!("{limit} {message}"));
+            event::yield_now().await;
+        } else {
+            log.log(
+                Level::Alert,
+                None,
+                format_args!("{limit} worker_connections are not enough"),
+            );
+            event::sleep(FULL_DELAY).await;
+        }
     }
 
     /// Takes what waits, up to the batch's size; an error means no more can be taken for now.

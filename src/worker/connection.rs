@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::h1::{self, After};
-use super::{is_retiring, retired};
+use super::{asked_to_leave, is_retiring};
 use crate::event::{self, Raced};
 use crate::exchange::Connection;
 use crate::sys::socket;
@@ -32,8 +32,10 @@ async fn begins_in_time(connection: &Connection, patience: Duration) -> bool {
     let mut deadline = event::now() + patience;
     if !is_retiring() {
         let readable = connection.io.readable(Some(deadline));
-        if let Raced::First(readable) = event::race(readable, retired()).await {
-            return readable.is_ok();
+        match event::race(readable, asked_to_leave()).await {
+            Raced::First(readable) => return readable.is_ok(),
+            Raced::Second(()) if !is_retiring() => return false,
+            Raced::Second(()) => {}
         }
     }
     deadline = deadline

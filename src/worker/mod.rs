@@ -37,7 +37,7 @@ pub struct Assignment {
 thread_local! {
     static RETIRING: Cell<bool> = const { Cell::new(false) };
     // One a process, alive until its end: futures may then refer to it without counting.
-    static RETIRED: &'static Notify = Box::leak(Box::new(Notify::new()));
+    static IDLE: &'static Notify = Box::leak(Box::new(Notify::new()));
 }
 
 /// Whether this worker is on its way out: no connection is kept for another request.
@@ -45,9 +45,18 @@ fn is_retiring() -> bool {
     RETIRING.get()
 }
 
-/// Resolves when the worker begins to retire.
-fn retired() -> Notified<'static> {
-    RETIRED.with(|retired| retired.wait())
+/// Resolves when an idle connection is asked to make room, or to go with its worker.
+fn asked_to_leave() -> Notified<'static> {
+    IDLE.with(|idle| idle.wait())
+}
+
+/// Asks the connection that has been idle longest to make room; `false` if none is idle.
+fn release_one_idle() -> bool {
+    IDLE.with(|idle| {
+        let any = idle.waiting() > 0;
+        idle.notify_one();
+        any
+    })
 }
 
 /// Serves until told to stop.
@@ -99,7 +108,7 @@ async fn obey(mut signals: Signals, runtime: Rc<Runtime>, accepting: Rc<Notify>)
                     format_args!("gracefully shutting down"),
                 );
                 accepting.notify_all();
-                RETIRED.with(|retired| retired.notify_all());
+                IDLE.with(|idle| idle.notify_all());
                 event::stop_gracefully();
                 if let Some(timeout) = runtime.process.worker_shutdown_timeout {
                     event::spawn(async move {
