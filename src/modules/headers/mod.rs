@@ -1,0 +1,218 @@
+//! Header fields and trailers that the configuration adds: `add_header`, `add_trailer`, `expires`.
+
+mod expires;
+mod inherit;
+
+use std::rc::Rc;
+
+use self::expires::Expires;
+use self::inherit::{Additions, Mode};
+use crate::config::context::HTTP_SERVER_LOCATION_IF;
+use crate::config::{Contexts, Directive, Finish, Mistake, Module, Outcome, Use, directive};
+use crate::exchange::{Exchange, Filter, Location, Response, Template};
+use crate::http::{Status, Text, date};
+
+/// Adds fields to responses.
+pub struct HeadersModule;
+
+/// What one block adds.
+#[derive(Clone, Default)]
+pub struct Settings {
+    headers: Additions<Addition>,
+    trailers: Additions<Addition>,
+    expires: Option<Rc<Expires>>,
+}
+
+/// A field to add.
+#[derive(Clone)]
+struct Addition {
+    name: Text,
+    value: Template,
+    /// Added whatever the status is.
+    always: bool,
+    target: Target,
+}
+
+/// What adding means for a field.
+#[derive(Clone, Copy)]
+enum Target {
+    /// One more field.
+    Append,
+    /// The response's own modification time is replaced.
+    LastModified,
+    /// The response's own entity tag is replaced.
+    Etag,
+}
+
+const MODES: &[(&str, Mode)] = &[("off", Mode::Off), ("on", Mode::On), ("merge", Mode::Merge)];
+
+impl Module for HeadersModule {
+    type Settings = Settings;
+    const NAME: &'static str = "headers";
+    const DIRECTIVES: &'static [Directive<Settings>] = &[
+        directive("expires")
+            .syntax("[modified] time or epoch | max | off")
+            .default("off")
+            .contexts(HTTP_SERVER_LOCATION_IF)
+            .between(1, 2)
+            .doc("Says in \"Expires\" and \"Cache-Control\" for how long a response may be kept.")
+            .set(|settings, d| {
+                settings.expires = Expires::parse(d)?.map(Rc::new);
+                Ok(())
+            }),
+        directive("add_header")
+            .syntax("name value [always]")
+            .contexts(HTTP_SERVER_LOCATION_IF)
+            .between(2, 3)
+            .doc("Adds a header field to responses that are no errors, or to all; an empty value adds nothing.")
+            .repeat(|settings, d| {
+                let addition = addition(d)?;
+                let target = target(&addition.name);
+                settings.headers.own.push(Addition { target, ..addition });
+                Ok(())
+            }),
+        directive("add_trailer")
+            .syntax("name value [always]")
+            .contexts(HTTP_SERVER_LOCATION_IF)
+            .between(2, 3)
+            .doc("Adds a field behind the body of responses that are no errors, or of all.")
+            .repeat(|settings, d| {
+                settings.trailers.own.push(addition(d)?);
+                Ok(())
+            }),
+        directive("add_header_inherit")
+            .syntax("on | off | merge")
+            .default("on")
+            .contexts(HTTP_SERVER_LOCATION_IF)
+            .doc("Says whether the \"add_header\" of outer blocks count: unless there are own ones, never, or besides them.")
+            .set(|settings, d| {
+                settings.headers.mode = d.one_of(0, MODES)?;
+                Ok(())
+            }),
+        directive("add_trailer_inherit")
+            .syntax("on | off | merge")
+            .default("on")
+            .contexts(HTTP_SERVER_LOCATION_IF)
+            .doc("Says whether the \"add_trailer\" of outer blocks count: unless there are own ones, never, or besides them.")
+            .set(|settings, d| {
+                settings.trailers.mode = d.one_of(0, MODES)?;
+                Ok(())
+            }),
+    ];
+
+    fn inherit(parent: &Rc<Settings>, _: Contexts) -> Rc<Settings> {
+        if parent.headers.is_untouched() && parent.trailers.is_untouched() {
+            return Rc::clone(parent);
+        }
+        Rc::new(Settings {
+            headers: parent.headers.for_child(),
+            trailers: parent.trailers.for_child(),
+            expires: parent.expires.clone(),
+        })
+    }
+
+    fn finish(settings: &mut Rc<Settings>, _: &mut Finish<'_>) -> Outcome {
+        if !settings.headers.is_untouched() || !settings.trailers.is_untouched() {
+            let settings = Rc::make_mut(settings);
+            settings.headers.finish();
+            settings.trailers.finish();
+        }
+        Ok(())
+    }
+
+    fn install(settings: &Rc<Settings>, location: &mut Location) {
+        if settings.expires.is_some()
+            || !settings.headers.all.is_empty()
+            || !settings.trailers.all.is_empty()
+        {
+            location
+                .filters
+                .push(Rc::new(HeadersFilter(Rc::clone(settings))));
+        }
+    }
+}
+
+fn addition(d: &Use<'_>) -> Result<Addition, Mistake> {
+    let always = d.count() == 3;
+    if always && d.arg(2) != b"always" {
+        return Err(d.invalid_parameter(2));
+    }
+    let name = Text::Shared(Rc::from(d.arg(0)));
+    Ok(Addition {
+        name,
+        value: d.template(1)?,
+        always,
+        target: Target::Append,
+    })
+}
+
+fn target(name: &[u8]) -> Target {
+    if name.eq_ignore_ascii_case(b"Last-Modified") {
+        Target::LastModified
+    } else if name.eq_ignore_ascii_case(b"ETag") {
+        Target::Etag
+    } else {
+        Target::Append
+    }
+}
+
+struct HeadersFilter(Rc<Settings>);
+
+impl Filter for HeadersFilter {
+    fn filter(&self, exchange: &Exchange, mut response: Response) -> Response {
+        let settings = &*self.0;
+        let safe = is_safe(response.status);
+        if safe && let Some(expires) = &settings.expires {
+            expires.apply(exchange, &mut response);
+        }
+        for addition in settings
+            .headers
+            .all
+            .iter()
+            .filter(|addition| safe || addition.always)
+        {
+            add(addition, exchange, &mut response);
+        }
+        let trailers = settings
+            .trailers
+            .all
+            .iter()
+            .filter(|addition| safe || addition.always);
+        response
+            .trailers
+            .extend(trailers.map(|addition| (addition.name.clone(), addition.value.clone())));
+        response
+    }
+}
+
+/// The statuses that fields are added to without `always`.
+fn is_safe(status: Status) -> bool {
+    matches!(
+        status.as_u16(),
+        200 | 201 | 204 | 206 | 301 | 302 | 303 | 304 | 307 | 308
+    )
+}
+
+fn add(addition: &Addition, exchange: &Exchange, response: &mut Response) {
+    let value = match addition.value.shared() {
+        Some(value) => Text::Shared(value),
+        None => addition.value.expand(exchange).into_owned().into(),
+    };
+    match addition.target {
+        Target::Append if value.is_empty() => {}
+        Target::Append => response.headers.append(addition.name.clone(), value),
+        Target::Etag => response.etag = Some(value).filter(|value| !value.is_empty()),
+        Target::LastModified => set_last_modified(addition, value, response),
+    }
+}
+
+/// A time in the usual form becomes the response's own; any other goes out as it was written.
+fn set_last_modified(addition: &Addition, value: Text, response: &mut Response) {
+    let time = date::parse(&value);
+    let usual = time.filter(|time| date::format(*time)[..] == value[..]);
+    response.last_modified = usual;
+    response.headers.remove(b"Last-Modified");
+    if usual.is_none() && !value.is_empty() {
+        response.headers.append(addition.name.clone(), value);
+    }
+}

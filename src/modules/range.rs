@@ -1,0 +1,271 @@
+//! Requests for parts of a response (RFC 9110 section 14).
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, RandomState};
+use std::ops::Range;
+use std::rc::Rc;
+
+use crate::config::{Directive, Module};
+use crate::exchange::{Body, Exchange, FileBody, Filter, Location, Piece, Response};
+use crate::http::conditional::{Validators, if_range_holds};
+use crate::http::range::{self, Ranges};
+use crate::http::{KnownHeader, Status, Text, Version};
+
+/// Cuts bodies to what was asked for; always there. `max_ranges` is among the core's directives.
+#[derive(Clone, Default)]
+pub struct RangeFilter;
+
+impl Module for RangeFilter {
+    type Settings = Self;
+    const NAME: &'static str = "range";
+    const DIRECTIVES: &'static [Directive<Self>] = &[];
+
+    fn install(_: &Rc<Self>, location: &mut Location) {
+        if location.core.max_ranges != Some(0) {
+            location.filters.push(Rc::new(RangeFilter));
+        }
+    }
+}
+
+impl Filter for RangeFilter {
+    fn filter(&self, exchange: &Exchange, mut response: Response) -> Response {
+        let Some(length) = divisible_length(exchange, &response) else {
+            return response;
+        };
+        match wanted(exchange, &response, length) {
+            Ranges::Ignore => {
+                response.headers.append("Accept-Ranges", "bytes");
+                response
+            }
+            Ranges::Unsatisfiable => {
+                response
+                    .headers
+                    .set("Content-Range", range::unsatisfied(length));
+                Response {
+                    status: Status::RANGE_NOT_SATISFIABLE,
+                    body: Body::Page,
+                    ..response
+                }
+            }
+            Ranges::Partial(ranges) => match &*ranges {
+                [one] => single(response, one, length),
+                several => multipart(response, several, length),
+            },
+        }
+    }
+}
+
+/// The length of the response's body, if parts of it may be served.
+fn divisible_length(exchange: &Exchange, response: &Response) -> Option<u64> {
+    let allowed = response.ranges && response.status == Status::OK;
+    if !allowed
+        || exchange.request.version() < Version::Http10
+        || matches!(response.body, Body::Stream(_))
+    {
+        return None;
+    }
+    response.body.len()
+}
+
+fn wanted(exchange: &Exchange, response: &Response, length: u64) -> Ranges {
+    let request = &exchange.request;
+    let Some(header) = request.known(KnownHeader::Range) else {
+        return Ranges::Ignore;
+    };
+    let found = Validators {
+        etag: response.etag.as_deref(),
+        last_modified: response.last_modified,
+    };
+    let condition = request.known(KnownHeader::IfRange);
+    if condition.is_some_and(|condition| !if_range_holds(condition, &found)) {
+        return Ranges::Ignore;
+    }
+    range::parse(header, length, exchange.location.core.max_ranges)
+}
+
+fn single(mut response: Response, range: &Range<u64>, length: u64) -> Response {
+    response
+        .headers
+        .set("Content-Range", range::content_range(range, length));
+    let pieces = into_pieces(response.body);
+    response.body = match pieces {
+        Pieces::One(piece) => into_body(cut(&piece, range)),
+        Pieces::Several(pieces) => Body::Pieces(slice(&pieces, range).collect()),
+    };
+    response.status = Status::PARTIAL_CONTENT;
+    response
+}
+
+/// One part a range, each with its own head (RFC 9110 section 14.6).
+fn multipart(mut response: Response, ranges: &[Range<u64>], length: u64) -> Response {
+    let boundary = new_boundary();
+    let head = part_head(&response, &boundary);
+    let pieces = match into_pieces(std::mem::take(&mut response.body)) {
+        Pieces::One(piece) => VecDeque::from([piece]),
+        Pieces::Several(pieces) => pieces,
+    };
+    let mut parts = VecDeque::with_capacity(2 * ranges.len() + 1);
+    for range in ranges {
+        let numbers = range::content_range(range, length);
+        let head = [&*head, b"Content-Range: ", numbers.as_bytes(), b"\r\n\r\n"].concat();
+        parts.push_back(Piece::Bytes(head.into()));
+        parts.extend(slice(&pieces, range));
+    }
+    parts.push_back(Piece::Bytes(format!("\r\n--{boundary}--\r\n").into()));
+    response.content_type = Some(format!("multipart/byteranges; boundary={boundary}").into());
+    response.charset = None;
+    response.headers.remove(b"Content-Range");
+    response.status = Status::PARTIAL_CONTENT;
+    response.body = Body::Pieces(parts);
+    response
+}
+
+/// The head of a part, but for its `Content-Range`.
+fn part_head(response: &Response, boundary: &str) -> Vec<u8> {
+    let mut head = format!("\r\n--{boundary}\r\n").into_bytes();
+    if let Some(content_type) = &response.content_type {
+        head.extend_from_slice(b"Content-Type: ");
+        head.extend_from_slice(content_type);
+        if let Some(charset) = &response.charset {
+            head.extend_from_slice(b"; charset=");
+            head.extend_from_slice(charset);
+        }
+        head.extend_from_slice(b"\r\n");
+    }
+    head
+}
+
+/// A delimiter that nobody can have put into a body: twenty digits of a keyed hash.
+fn new_boundary() -> String {
+    format!("{:020}", RandomState::new().hash_one(()))
+}
+
+/// A body in memory or in files.
+enum Pieces {
+    One(Piece),
+    Several(VecDeque<Piece>),
+}
+
+fn into_pieces(body: Body) -> Pieces {
+    match body {
+        Body::Bytes(bytes) => Pieces::One(Piece::Bytes(bytes)),
+        Body::File(file) => Pieces::One(Piece::File(file)),
+        Body::Pieces(pieces) => Pieces::Several(pieces),
+        Body::Empty | Body::Page | Body::Stream(_) => Pieces::One(Piece::Bytes(Text::EMPTY)),
+    }
+}
+
+fn into_body(piece: Piece) -> Body {
+    match piece {
+        Piece::Bytes(bytes) => Body::Bytes(bytes),
+        Piece::File(file) => Body::File(file),
+    }
+}
+
+/// The parts of the pieces that lie in the range.
+fn slice<'a>(
+    pieces: &'a VecDeque<Piece>,
+    range: &'a Range<u64>,
+) -> impl Iterator<Item = Piece> + 'a {
+    let mut start = 0;
+    pieces.iter().filter_map(move |piece| {
+        let from = range.start.max(start) - start;
+        start += piece.len();
+        let to = (range.end.min(start) + piece.len()).checked_sub(start)?;
+        (from < to).then(|| cut(piece, &(from..to)))
+    })
+}
+
+/// A stretch of a piece, which must lie inside it.
+fn cut(piece: &Piece, range: &Range<u64>) -> Piece {
+    match piece {
+        Piece::File(file) => {
+            let length = range.end - range.start;
+            Piece::File(FileBody {
+                file: Rc::clone(&file.file),
+                offset: file.offset + range.start,
+                length,
+            })
+        }
+        Piece::Bytes(Text::Static(bytes)) => Piece::Bytes(Text::Static(inside(bytes, range))),
+        Piece::Bytes(bytes) => Piece::Bytes(inside(bytes, range).to_vec().into()),
+    }
+}
+
+fn inside<'a>(bytes: &'a [u8], range: &Range<u64>) -> &'a [u8] {
+    bytes
+        .get(range.start as usize..range.end as usize)
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(pieces: impl IntoIterator<Item = Piece>) -> Vec<u8> {
+        let bytes = pieces.into_iter().flat_map(|piece| match piece {
+            Piece::Bytes(bytes) => bytes.to_vec(),
+            Piece::File(_) => panic!("no file was put in"),
+        });
+        bytes.collect()
+    }
+
+    fn letters() -> VecDeque<Piece> {
+        let pieces: [Text; 4] = ["abc".into(), "".into(), vec![b'd'].into(), "efgh".into()];
+        pieces.into_iter().map(Piece::Bytes).collect()
+    }
+
+    #[test]
+    fn pieces_are_cut_where_the_range_begins_and_ends() {
+        let whole = b"abcdefgh";
+        for start in 0..8 {
+            for end in start + 1..=8 {
+                let cut = text(slice(&letters(), &(start..end)));
+                assert_eq!(cut, &whole[start as usize..end as usize], "{start}..{end}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_single_range_keeps_the_content_type() {
+        let response = Response::bytes(Status::OK, "text/plain", "abcdefgh");
+        let part = single(response, &(2..4), 8);
+        assert_eq!(part.status, Status::PARTIAL_CONTENT);
+        assert_eq!(
+            part.headers.get(b"Content-Range"),
+            Some(&b"bytes 2-3/8"[..])
+        );
+        assert_eq!(part.content_type, Some("text/plain".into()));
+        assert!(matches!(part.body, Body::Bytes(bytes) if bytes == "cd"));
+    }
+
+    #[test]
+    fn several_ranges_become_parts_with_heads() {
+        let mut response = Response::bytes(Status::OK, "text/plain", "abcdefgh");
+        response.charset = Some("utf-8".into());
+        let parts = multipart(response, &[0..1, 6..8], 8);
+        let content_type = parts.content_type.unwrap();
+        let content_type = std::str::from_utf8(&content_type).unwrap();
+        let boundary = content_type
+            .strip_prefix("multipart/byteranges; boundary=")
+            .unwrap();
+        assert!(boundary.len() == 20 && boundary.bytes().all(|byte| byte.is_ascii_digit()));
+        let head = format!(
+            "\r\n--{boundary}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Range: bytes "
+        );
+        let expected = format!("{head}0-0/8\r\n\r\na{head}6-7/8\r\n\r\ngh\r\n--{boundary}--\r\n");
+        let Body::Pieces(pieces) = parts.body else {
+            panic!("no parts")
+        };
+        assert_eq!(String::from_utf8(text(pieces)).unwrap(), expected);
+        assert_eq!(
+            (parts.status, parts.charset),
+            (Status::PARTIAL_CONTENT, None)
+        );
+    }
+
+    #[test]
+    fn no_two_boundaries_are_the_same() {
+        assert_ne!(new_boundary(), new_boundary());
+    }
+}

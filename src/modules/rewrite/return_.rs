@@ -1,0 +1,78 @@
+//! `return`: an answer from the configuration.
+
+use crate::config::{Mistake, Use, units};
+use crate::exchange::{Body, Exchange, Response, Template};
+use crate::http::{Status, Text};
+
+/// The answer one `return` gives.
+#[derive(Clone)]
+pub struct Return {
+    status: Status,
+    /// The body, or where a redirect leads.
+    text: Template,
+}
+
+impl Return {
+    /// Reads the arguments: `code`, `code text`, `code URL` or `URL`.
+    ///
+    /// # Errors
+    /// `invalid return code`.
+    pub fn parse(d: &Use<'_>) -> Result<Return, Mistake> {
+        let first = d.arg(0);
+        let code = units::number(first).and_then(|code| u16::try_from(code).ok());
+        match code.filter(|code| *code <= 999) {
+            Some(code) if d.count() == 1 => Ok(Return {
+                status: Status(code),
+                text: Template::default(),
+            }),
+            Some(code) => Ok(Return {
+                status: Status(code),
+                text: d.template(1)?,
+            }),
+            None if d.count() == 1 && is_url(first) => Ok(Return {
+                status: Status::MOVED_TEMPORARILY,
+                text: d.template(0)?,
+            }),
+            None => Err(d.mistake(0, format!("invalid return code \"{}\"", d.lossy(0)))),
+        }
+    }
+
+    /// The response for `exchange`.
+    pub fn respond(&self, exchange: &Exchange) -> Response {
+        let status = self.status;
+        if status == Status::CLOSE && self.text.is_empty() {
+            return Response::new(status);
+        }
+        if is_redirect(status) {
+            return Response::redirect(status, self.text.expand(exchange).into_owned());
+        }
+        // An error without a text of its own gets the page that `error_page` says.
+        if status >= Status::BAD_REQUEST && self.text.is_empty() {
+            return Response::page(status);
+        }
+        let text = match self.text.shared() {
+            Some(text) => Text::Shared(text),
+            None => self.text.expand(exchange).into_owned().into(),
+        };
+        let content_type = if status == Status::NO_CONTENT {
+            None
+        } else {
+            exchange.content_type()
+        };
+        Response {
+            content_type,
+            body: Body::Bytes(text),
+            ..Response::new(status)
+        }
+    }
+}
+
+fn is_url(argument: &[u8]) -> bool {
+    let schemes: [&[u8]; 3] = [b"http://", b"https://", b"$scheme"];
+    schemes.iter().any(|scheme| argument.starts_with(scheme))
+}
+
+/// Whether the text is where to go rather than what to say.
+fn is_redirect(status: Status) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}

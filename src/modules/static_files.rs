@@ -1,0 +1,145 @@
+//! Files of the document root, as they are.
+
+use std::rc::Rc;
+
+use crate::config::{Directive, Module};
+use crate::exchange::{Body, Exchange, FileBody, Handler, Location, Phase, Response, Step};
+use crate::files::{FileError, OpenFile, Want};
+use crate::http::escape::{Escape, escape};
+use crate::http::{Method, Status, Text};
+use crate::log::level::Level;
+
+/// Files and redirects to folders; always there, without directives of its own.
+#[derive(Clone, Default)]
+pub struct StaticFiles;
+
+impl Module for StaticFiles {
+    type Settings = Self;
+    const NAME: &'static str = "static";
+    const DIRECTIVES: &'static [Directive<Self>] = &[];
+
+    fn install(_: &Rc<Self>, location: &mut Location) {
+        location.add_handler(Phase::Content, Rc::new(StaticFiles));
+    }
+}
+
+impl Handler for StaticFiles {
+    fn handle<'a>(&'a self, exchange: &'a mut Exchange) -> Step<'a> {
+        if !matches!(exchange.method, Method::Get | Method::Head | Method::Post) {
+            return Step::status(Status::NOT_ALLOWED);
+        }
+        if exchange.path.last() == Some(&b'/') {
+            return Step::Declined;
+        }
+        Step::Respond(answer(exchange))
+    }
+}
+
+/// What there is at the exchange's path, or why there is nothing.
+fn answer(exchange: &Exchange) -> Response {
+    let Ok(path) = exchange.map_path() else {
+        return Response::page(Status::INTERNAL_SERVER_ERROR);
+    };
+    let file = match exchange.look_up(&path, Want::Open) {
+        Ok(file) => file,
+        Err(error) => return Response::page(failed(exchange, &path, &error)),
+    };
+    if file.stat.is_dir() {
+        return redirect_to_folder(exchange);
+    }
+    if !file.stat.is_file() {
+        let path = String::from_utf8_lossy(&path);
+        exchange.log(
+            Level::Crit,
+            format_args!("\"{path}\" is not a regular file"),
+        );
+        return Response::page(Status::NOT_FOUND);
+    }
+    if exchange.method == Method::Post {
+        return Response::page(Status::NOT_ALLOWED);
+    }
+    whole(exchange, file)
+}
+
+/// Logs why a file could not be had, and gives the status for it.
+fn failed(exchange: &Exchange, path: &[u8], error: &FileError) -> Status {
+    let status = Exchange::status_of(error);
+    let level = if status == Status::INTERNAL_SERVER_ERROR {
+        Level::Crit
+    } else {
+        Level::Error
+    };
+    if status != Status::NOT_FOUND || exchange.location.core.log_not_found {
+        exchange.log_file_error(level, path, error);
+    }
+    status
+}
+
+/// A folder's path ends in a slash, so that links in its index are relative to it.
+fn redirect_to_folder(exchange: &Exchange) -> Response {
+    let mut location = Vec::with_capacity(exchange.path.len() + exchange.args.len() + 2);
+    escape(&exchange.path, Escape::Uri, &mut location);
+    location.push(b'/');
+    if !exchange.args.is_empty() {
+        location.push(b'?');
+        location.extend_from_slice(&exchange.args);
+    }
+    Response::redirect(Status::MOVED_PERMANENTLY, location)
+}
+
+fn whole(exchange: &Exchange, file: Rc<OpenFile>) -> Response {
+    let stat = file.stat;
+    Response {
+        content_type: exchange.content_type(),
+        last_modified: Some(stat.mtime),
+        etag: exchange
+            .location
+            .core
+            .etag
+            .then(|| etag(stat.mtime, stat.size)),
+        ranges: true,
+        body: Body::File(FileBody {
+            file,
+            offset: 0,
+            length: stat.size,
+        }),
+        ..Response::new(Status::OK)
+    }
+}
+
+/// The entity tag of a file: when it was modified and how long it is, in hexadecimal.
+pub fn etag(mtime: i64, size: u64) -> Text {
+    let mut tag = Vec::with_capacity(2 * 16 + 3);
+    tag.push(b'"');
+    append_hex(mtime.cast_unsigned(), &mut tag);
+    tag.push(b'-');
+    append_hex(size, &mut tag);
+    tag.push(b'"');
+    Text::Owned(tag)
+}
+
+fn append_hex(number: u64, out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let bits = (u64::BITS - number.leading_zeros()).max(1);
+    for digit in (0..bits.div_ceil(4)).rev() {
+        out.push(DIGITS[(number >> (4 * digit) & 15) as usize]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entity_tags() {
+        let cases = [
+            (0, 0, "\"0-0\""),
+            (1, 16, "\"1-10\""),
+            (784_111_777, 1000, "\"2ebc98a1-3e8\""),
+            (-1, u64::MAX, "\"ffffffffffffffff-ffffffffffffffff\""),
+        ];
+        for (mtime, size, expected) in cases {
+            assert_eq!(etag(mtime, size), expected);
+        }
+    }
+}
