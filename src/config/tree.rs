@@ -171,3 +171,8 @@ impl Sources {
 pub(super) fn path_bytes(path: &Path) -> &[u8] {
     std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str())
 }
+
+/// As [`path_bytes`], of a path nobody else needs.
+pub fn bytes_of(path: PathBuf) -> Vec<u8> {
+    std::os::unix::ffi::OsStringExt::into_vec(path.into_os_string())
+}

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::diagnostics::{Mistake, Outcome, Severity};
 use super::settings::SettingsSet;
@@ -219,6 +220,11 @@ impl<'a> Use<'a> {
         self.unit(i, units::time_ms, "invalid value")
     }
 
+    /// Argument `i` as a time that may have milliseconds.
+    pub fn duration(&self, i: usize) -> Result<Duration, Mistake> {
+        self.time_ms(i).map(Duration::from_millis)
+    }
+
     /// Argument `i` as a time in seconds: `75s`, `1y`.
     pub fn time_secs(&self, i: usize) -> Result<u64, Mistake> {
         self.unit(i, units::time_secs, "invalid value")
@@ -412,6 +418,16 @@ impl Finish<'_> {
     /// argument of its function.
     pub fn settings<M: Module>(&self) -> Rc<M::Settings> {
         self.settings.of::<M>()
+    }
+
+    /// A path relative to the server's prefix.
+    pub fn resolve_prefix(&self, name: &[u8]) -> PathBuf {
+        full_name(&self.world.prefix, name)
+    }
+
+    /// The log files of the configuration.
+    pub fn logs(&self) -> &Rc<LogFiles> {
+        &self.world.logs
     }
 
     /// A mistake at the block's beginning.

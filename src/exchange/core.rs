@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::{Request, Template};
-use crate::files::{FileCache, SymlinkMode};
+use crate::files::{CacheSettings, FileCache, SymlinkMode};
 use crate::http::mime::MimeTypes;
 use crate::http::{KnownHeader, Method, Status};
 use crate::log::error_log::ErrorLog;
@@ -46,6 +46,7 @@ pub enum Satisfy {
 }
 
 /// One `error_page` rule.
+#[derive(Clone)]
 pub struct ErrorPage {
     /// The statuses it is for.
     pub statuses: Vec<Status>,
@@ -162,8 +163,62 @@ pub struct Core {
     pub symlinks: (SymlinkMode, Option<Template>),
 }
 
+/// What holds where no directive says otherwise. Paths that are relative to the server's prefix
+/// are left empty.
+impl Default for Core {
+    fn default() -> Core {
+        Core {
+            root: Template::default(),
+            alias: Alias::No,
+            internal: false,
+            types: Rc::default(),
+            default_type: Rc::from(&b"text/plain"[..]),
+            sendfile: false,
+            sendfile_max_chunk: 2 << 20,
+            tcp_nopush: false,
+            tcp_nodelay: true,
+            send_timeout: Duration::from_secs(60),
+            client_body_timeout: Duration::from_secs(60),
+            client_body_buffer_size: 8 << 10,
+            client_max_body_size: 1 << 20,
+            client_body_temp_path: Rc::default(),
+            client_body_in_file_only: BodyInFile::Off,
+            keepalive_timeout: Duration::from_secs(75),
+            keepalive_header: None,
+            keepalive_requests: 1000,
+            keepalive_time: Duration::from_secs(60 * 60),
+            keepalive_min_timeout: Duration::ZERO,
+            keepalive_disable: KeepaliveDisable {
+                msie6: true,
+                safari: false,
+            },
+            lingering_close: LingeringClose::On,
+            lingering_time: Duration::from_secs(30),
+            lingering_timeout: Duration::from_secs(5),
+            reset_timedout_connection: false,
+            absolute_redirect: true,
+            server_name_in_redirect: false,
+            port_in_redirect: true,
+            server_tokens: ServerTokens::Unset,
+            chunked_transfer_encoding: true,
+            etag: true,
+            if_modified_since: IfModifiedSince::Exact,
+            max_ranges: None,
+            satisfy: Satisfy::All,
+            error_pages: Rc::from([]),
+            recursive_error_pages: false,
+            log_not_found: true,
+            log_subrequest: false,
+            error_log: ErrorLog::default(),
+            file_cache: Rc::new(FileCache::new(CacheSettings::default())),
+            prefix: Rc::from([]),
+            symlinks: (SymlinkMode::Follow, None),
+        }
+    }
+}
+
 /// `client_body_temp_path`: a folder and up to three levels of subfolders under it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TempPath {
     /// The folder.
     pub path: Vec<u8>,

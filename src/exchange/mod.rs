@@ -37,7 +37,7 @@ pub use self::request::Request;
 pub use self::request_body::{BodyError, BodySource, BufferedBody, RequestBody};
 pub use self::response::Response;
 pub use self::runtime::{
-    EventSettings, Identity, Listener, ListeningSocket, ProcessSettings, Runtime,
+    CpuAffinity, EventSettings, Identity, Listener, ListeningSocket, ProcessSettings, Runtime,
 };
 pub use self::server::{ServerSettings, VirtualHost};
 pub use self::template::{BadTemplate, Template};

@@ -51,7 +51,8 @@ impl Exchange {
         let core = &self.location.core;
         let mut root = Vec::with_capacity(128);
         core.root.append(self, &mut root);
-        if root.first() != Some(&b'/') {
+        // One without variables was resolved when the configuration was read.
+        if core.root.literal().is_none() && root.first() != Some(&b'/') {
             root.splice(0..0, core.prefix.iter().copied());
         }
         root

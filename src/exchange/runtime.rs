@@ -57,18 +57,61 @@ pub struct ProcessSettings {
     pub daemon: bool,
     pub master_process: bool,
     pub worker_processes: usize,
-    pub worker_connections: usize,
     pub worker_rlimit_nofile: Option<u64>,
     pub worker_rlimit_core: Option<u64>,
     pub worker_shutdown_timeout: Option<Duration>,
     pub worker_priority: i32,
-    /// One set of processors per worker, the last one repeated; empty: not bound.
-    pub worker_cpu_affinity: Vec<Vec<usize>>,
+    pub worker_cpu_affinity: CpuAffinity,
     pub user: Option<Identity>,
     pub pid: Vec<u8>,
     pub working_directory: Option<Vec<u8>>,
     /// (name, value); no value: inherited.
     pub env: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+}
+
+impl Default for ProcessSettings {
+    fn default() -> ProcessSettings {
+        ProcessSettings {
+            daemon: true,
+            master_process: true,
+            worker_processes: 1,
+            worker_rlimit_nofile: None,
+            worker_rlimit_core: None,
+            worker_shutdown_timeout: None,
+            worker_priority: 0,
+            worker_cpu_affinity: CpuAffinity::Unbound,
+            user: None,
+            pid: Vec::new(),
+            working_directory: None,
+            env: Vec::new(),
+        }
+    }
+}
+
+/// Which processors workers are bound to (`worker_cpu_affinity`), counted from 0.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum CpuAffinity {
+    /// They are not.
+    #[default]
+    Unbound,
+    /// A set for each worker; the last is that of all further ones.
+    Sets(Vec<Vec<usize>>),
+    /// One processor each, of these in turn.
+    Each(Vec<usize>),
+}
+
+impl CpuAffinity {
+    /// The processors of a worker, counted from 0; `None` if it may use all.
+    pub fn of_worker(&self, number: usize) -> Option<&[usize]> {
+        match self {
+            CpuAffinity::Unbound => None,
+            CpuAffinity::Sets(sets) => sets.get(number).or(sets.last()).map(Vec::as_slice),
+            CpuAffinity::Each(all) => {
+                let number = number.checked_rem(all.len())?;
+                Some(&all[number..=number])
+            }
+        }
+    }
 }
 
 /// Whom workers run as (`user`).
@@ -86,8 +129,21 @@ pub struct Identity {
 #[derive(Clone, Debug)]
 #[allow(missing_docs)] // Each field is the nginx directive of the same name.
 pub struct EventSettings {
+    pub worker_connections: usize,
     pub method: Method,
     pub multi_accept: bool,
     pub accept_mutex: bool,
     pub accept_mutex_delay: Duration,
+}
+
+impl Default for EventSettings {
+    fn default() -> EventSettings {
+        EventSettings {
+            worker_connections: 512,
+            method: Method::Epoll,
+            multi_accept: false,
+            accept_mutex: false,
+            accept_mutex_delay: Duration::from_millis(500),
+        }
+    }
 }

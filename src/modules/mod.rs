@@ -4,23 +4,40 @@
 //! asked and in which filters see a response.
 
 pub mod autoindex;
+pub mod core;
+pub mod events;
+#[cfg(test)]
+pub mod fixture;
 pub mod headers;
+pub mod http;
 pub mod index;
 pub mod not_modified;
+pub mod process;
 pub mod range;
 pub mod rewrite;
+pub mod server;
 pub mod static_files;
+pub mod temp_paths;
 pub mod try_files;
 
 use crate::config::AnyModule;
 
 /// Every capability, in the order of phases and filters.
 pub static ALL: &[&dyn AnyModule] = &[
+    // What the rest stands on.
+    &process::Process,
+    &events::Events,
+    &http::Http,
+    &server::Server,
+    &core::CoreModule,
+    &temp_paths::TempPaths,
+    // Handlers.
     &rewrite::Rewrite,
     &try_files::TryFiles,
     &index::Index,
     &autoindex::Autoindex,
     &static_files::StaticFiles,
+    // Filters.
     &not_modified::NotModified,
     &headers::HeadersModule,
     &range::RangeFilter,

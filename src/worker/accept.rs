@@ -45,7 +45,7 @@ impl<F: Future<Output = ()> + 'static> Acceptor<F> {
             return;
         };
         loop {
-            while self.turns.connections() >= self.runtime.process.worker_connections {
+            while self.turns.connections() >= self.runtime.events.worker_connections {
                 self.make_room().await;
             }
             if io.readable(None).await.is_err() {
@@ -70,7 +70,7 @@ impl<F: Future<Output = ()> + 'static> Acceptor<F> {
     /// Too many connections: the one idle longest goes, or accepting waits a little.
     async fn make_room(&self) {
         let log = &self.runtime.error_log;
-        let limit = self.runtime.process.worker_connections;
+        let limit = self.runtime.events.worker_connections;
         if release_one_idle() {
             let message = "worker_connections are not enough, reusing connections";
             log.log(Level::Warn, None, format_args!("{limit} {message}"));
@@ -94,7 +94,7 @@ impl<F: Future<Output = ()> + 'static> Acceptor<F> {
         };
         let room = self
             .runtime
-            .process
+            .events
             .worker_connections
             .saturating_sub(self.turns.connections());
         for _ in 0..batch.min(room) {

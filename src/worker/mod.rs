@@ -69,7 +69,7 @@ pub fn run(assignment: Assignment) -> io::Result<()> {
         sockets,
         counters,
     } = assignment;
-    let turns = Loop::new(runtime.events.method, runtime.process.worker_connections)?;
+    let turns = Loop::new(runtime.events.method, runtime.events.worker_connections)?;
     let signals = Signals::new(&[SIGTERM, SIGINT, SIGQUIT, SIGWINCH, SIGUSR1])?;
     let acceptor = Rc::new(Acceptor {
         turns: turns.clone(),

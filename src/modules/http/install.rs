@@ -59,7 +59,7 @@ fn locations(block: &Block, mistakes: &mut Vec<Mistake>) -> Locations<Rc<Locatio
 
 /// A location with whatever every module has to say in its block.
 fn location(block: &Block, name: &[u8], kind: LocationKind) -> Location {
-    let mut location = Location::new(name, kind, block.settings::<CoreModule>());
+    let mut location = Location::new(name, kind, Rc::clone(&block.settings::<CoreModule>().core));
     if let Some(line) = block.settings::<Http>().location.as_deref() {
         location.captures = Rc::clone(&line.captures);
     }
