@@ -132,7 +132,9 @@ fn load_with(
         conf_prefix: options.conf_prefix.clone(),
         found: RefCell::default(),
         names: RefCell::new(Names::new(
-            modules.iter().flat_map(|module| module.variables()),
+            modules
+                .iter()
+                .flat_map(|module| module.variables().iter().copied().flatten()),
         )),
         used: RefCell::default(),
         logs: Rc::default(),

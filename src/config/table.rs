@@ -379,6 +379,9 @@ pub trait Module: Sync + 'static {
     /// The variables it brings along.
     const VARIABLES: &'static [Variable] = &[];
 
+    /// All its variables, for a module whose rows stand in several files.
+    const VARIABLE_GROUPS: &'static [&'static [Variable]] = &[Self::VARIABLES];
+
     /// Puts its handlers, filters and loggers into the location made for a block, which share
     /// the block's settings. Modules are asked in the order of their list.
     fn install(settings: &Rc<Self::Settings>, location: &mut Location) {
@@ -411,8 +414,8 @@ pub enum Stage {
 
 /// A module whose settings' type is hidden, so that modules fit in one list.
 pub trait AnyModule: Sync {
-    /// Its variables.
-    fn variables(&self) -> &'static [Variable];
+    /// Its variables, [`Module::VARIABLE_GROUPS`].
+    fn variables(&self) -> &'static [&'static [Variable]];
 
     /// Puts what a block's settings say into the location made for it.
     fn install(&self, settings: &Rc<dyn Any>, location: &mut Location);
@@ -437,8 +440,8 @@ pub trait AnyModule: Sync {
 }
 
 impl<M: Module> AnyModule for M {
-    fn variables(&self) -> &'static [Variable] {
-        M::VARIABLES
+    fn variables(&self) -> &'static [&'static [Variable]] {
+        M::VARIABLE_GROUPS
     }
 
     fn install(&self, settings: &Rc<dyn Any>, location: &mut Location) {

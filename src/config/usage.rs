@@ -13,7 +13,7 @@ use super::suggest;
 use super::table::{Contexts, Module};
 use super::tree::{Span, Statement, Word, path_bytes};
 use super::units;
-use crate::exchange::{Evaluate, Names, Template, VariableRef};
+use crate::exchange::{Evaluate, Names, Setter, Template, VariableRef};
 use crate::http::pattern::Pattern;
 use crate::log::open_files::LogFiles;
 
@@ -334,6 +334,19 @@ impl<'a> Use<'a> {
         Ok(template)
     }
 
+    /// The variable `name` (from argument `i`), which need not be defined yet.
+    pub fn variable(&self, i: usize, name: &str) -> Rc<VariableRef> {
+        let variable = self.world.names.borrow_mut().reference(name);
+        let mut used = self.world.used.borrow_mut();
+        used.push((Rc::clone(&variable), self.span_of(i)));
+        variable
+    }
+
+    /// What setting the built-in variable `name` does, if it may be set.
+    pub fn setter(&self, name: &str) -> Option<Setter> {
+        self.world.names.borrow().setter(name)
+    }
+
     /// The slot of the variable `name` (from argument `i`), which requests will set.
     ///
     /// # Errors
@@ -428,6 +441,11 @@ impl Finish<'_> {
     /// The log files of the configuration.
     pub fn logs(&self) -> &Rc<LogFiles> {
         &self.world.logs
+    }
+
+    /// The variable `name`, which need not be defined yet.
+    pub fn variable(&self, name: &str) -> Rc<VariableRef> {
+        self.world.names.borrow_mut().reference(name)
     }
 
     /// A mistake at the block's beginning.

@@ -3,7 +3,7 @@
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 
-use super::Listener;
+use super::{Listener, Moment};
 use crate::event::Io;
 use crate::net::address::Address;
 use crate::proto::proxy_protocol::ProxyHeader;
@@ -32,6 +32,11 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// How many milliseconds ago it was accepted.
+    pub fn age(&self) -> u64 {
+        Moment::now().since(Moment(self.accepted))
+    }
+
     /// Whether the PROXY protocol's header is still to come.
     pub fn awaits_proxy_header(&self) -> bool {
         self.listener.proxy_protocol && self.proxy.get().is_none()

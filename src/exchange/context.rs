@@ -1,13 +1,15 @@
 //! The exchange: one request on its way to its response.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, Ref, RefCell};
 use std::fmt;
 use std::rc::Rc;
 
 use super::{Connection, Location, Request, RequestBody, Response, VirtualHost};
+use crate::event;
 use crate::http::pattern::Captures;
-use crate::http::{KnownHeader, Method, Status};
+use crate::http::{Headers, KnownHeader, Method, Status};
 use crate::log::level::Level;
+use crate::sys::random;
 
 /// How many internal redirects an exchange may make.
 const MAX_REDIRECTS: u8 = 10;
@@ -16,13 +18,34 @@ const MAX_REDIRECTS: u8 = 10;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(pub u64);
 
+impl Moment {
+    /// The moment at which this turn of the loop began.
+    pub fn now() -> Moment {
+        let (seconds, millis) = event::unix_time();
+        Moment(seconds.unsigned_abs() * 1000 + u64::from(millis))
+    }
+
+    /// How many milliseconds have passed since `earlier`; 0 if the clock was set back.
+    pub fn since(self, earlier: Moment) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
 /// What went out, for the access log.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Sent {
     /// Bytes of the head.
     pub head: u64,
     /// Bytes of the body, framing included.
     pub body: u64,
+    /// The length the head announced (`Content-Length`).
+    pub length: Option<u64>,
+    /// Whether the body went out in chunks.
+    pub chunked: bool,
+    /// The fields that followed the body.
+    pub trailers: Headers,
+    /// Whether the whole response went out (`$request_completion`).
+    pub complete: bool,
 }
 
 /// One request, where it has come to, and what is noted on the way.
@@ -57,8 +80,10 @@ pub struct Exchange {
     pub started: Moment,
     /// What went out so far.
     pub sent: Sent,
-    /// The head of the response as it was sent.
-    pub response: Response,
+    /// Whether it came behind another request, before that was answered (`$pipe`).
+    pub pipelined: bool,
+    /// How fast the body may go out, in bytes a second; 0: as fast as it can (`$limit_rate`).
+    pub limit_rate: u64,
     /// Whether the connection will be kept after it.
     pub keep_alive: bool,
     carried: Option<Box<Response>>,
@@ -66,6 +91,8 @@ pub struct Exchange {
     subject: Vec<u8>,
     slots: RefCell<Vec<Option<Rc<[u8]>>>>,
     redirects: u8,
+    response: RefCell<Response>,
+    id: OnceCell<[u8; 16]>,
 }
 
 impl Exchange {
@@ -93,13 +120,46 @@ impl Exchange {
             status_override: None,
             started,
             sent: Sent::default(),
-            response: Response::default(),
+            pipelined: false,
+            limit_rate: 0,
             carried: None,
             captures: Captures::default(),
             subject: Vec::new(),
             slots: RefCell::default(),
             redirects: MAX_REDIRECTS,
+            response: RefCell::new(Response::new(Status(0))),
+            id: OnceCell::new(),
         }
+    }
+
+    /// The head of the response: as it was sent, or as a filter is just making it. Its status is 0
+    /// as long as there is none.
+    pub fn response(&self) -> Ref<'_, Response> {
+        self.response.borrow()
+    }
+
+    /// Notes the head of the response.
+    pub fn set_response(&mut self, response: Response) {
+        *self.response.get_mut() = response;
+    }
+
+    /// Runs `evaluate` while variables such as `$status` speak of `response`, which is still on its
+    /// way: for filters whose settings hold variables.
+    pub fn speaking_of<R>(&self, response: &mut Response, evaluate: impl FnOnce() -> R) -> R {
+        std::mem::swap(&mut *self.response.borrow_mut(), response);
+        let result = evaluate();
+        std::mem::swap(&mut *self.response.borrow_mut(), response);
+        result
+    }
+
+    /// Sixteen random bytes, the same for as long as the request lasts (`$request_id`).
+    pub fn id(&self) -> &[u8; 16] {
+        self.id.get_or_init(random::bytes)
+    }
+
+    /// How many bytes of the request were taken in: head, body and framing (`$request_length`).
+    pub fn request_length(&self) -> u64 {
+        self.request.length() + self.body.taken()
     }
 
     /// The value of a slot, handed to `use_value`; `None` if it was not set.
@@ -168,9 +228,7 @@ impl Exchange {
     /// Lets the location in force decide whether the connection may be kept.
     pub fn limit_keep_alive(&mut self) {
         let core = &self.location.core;
-        let (seconds, millis) = crate::event::unix_time();
-        let now = seconds.unsigned_abs() * 1000 + u64::from(millis);
-        let age = u128::from(now.saturating_sub(self.connection.accepted));
+        let age = u128::from(self.connection.age());
         self.keep_alive = self.keep_alive
             && !core.keepalive_timeout.is_zero()
             && self.connection.requests.get() < core.keepalive_requests

@@ -41,4 +41,4 @@ pub use self::runtime::{
 };
 pub use self::server::{ServerSettings, VirtualHost};
 pub use self::template::{BadTemplate, Template};
-pub use self::variable::{Evaluate, Get, Names, Variable, VariableRef};
+pub use self::variable::{Evaluate, Get, Names, Setter, Variable, VariableRef};

@@ -13,6 +13,8 @@ pub struct Request {
     pub head: RequestHead,
     /// The host the request is for: lower case, without port and trailing dot.
     pub host: Vec<u8>,
+    /// The port named along with the host.
+    pub port: Option<u16>,
     /// How the body is framed and whether the connection persists.
     pub framing: Framing,
 }
@@ -33,9 +35,28 @@ impl Request {
         self.head.line.target.of(&self.bytes)
     }
 
-    /// The request line as it was sent, without its line end.
+    /// The request line as it was sent, without its line end; also of a request that could not be
+    /// understood.
     pub fn line(&self) -> &[u8] {
-        self.head.line.text.of(&self.bytes)
+        match self.head.line.text.of(&self.bytes) {
+            [] => {
+                let is_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
+                let start = self.bytes.iter().take_while(|byte| is_end(byte)).count();
+                let rest = &self.bytes[start..];
+                &rest[..rest.iter().position(is_end).unwrap_or(rest.len())]
+            }
+            line => line,
+        }
+    }
+
+    /// The length of the head in bytes.
+    pub fn length(&self) -> u64 {
+        (self.bytes.len() - self.head.line.text.range().start.min(self.bytes.len())) as u64
+    }
+
+    /// The version as it was sent; empty for HTTP/0.9.
+    pub fn protocol(&self) -> &[u8] {
+        self.head.line.protocol.of(&self.bytes)
     }
 
     /// The protocol's version.

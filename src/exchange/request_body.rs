@@ -44,6 +44,9 @@ pub trait BodySource {
 
     /// Sets how large it may become (bytes; 0: no limit) and how long to wait for more of it.
     fn set_limits(&mut self, bytes: u64, patience: Duration);
+
+    /// How many bytes it has taken from the connection, framing included.
+    fn taken(&self) -> u64;
 }
 
 /// A body that was read whole.
@@ -81,6 +84,7 @@ impl Drop for TempFile {
 pub struct RequestBody {
     source: Option<Box<dyn BodySource>>,
     buffered: Option<BufferedBody>,
+    taken: u64,
 }
 
 impl RequestBody {
@@ -89,6 +93,7 @@ impl RequestBody {
         RequestBody {
             source: Some(source),
             buffered: None,
+            taken: 0,
         }
     }
 
@@ -118,10 +123,27 @@ impl RequestBody {
             return Ok(0);
         };
         let result = source.read(out).await;
+        self.taken = source.taken();
         if matches!(result, Ok(0) | Err(_)) {
             self.source = None;
         }
         result
+    }
+
+    /// As [`RequestBody::read`], for bytes nobody wants: they don't count as taken.
+    ///
+    /// # Errors
+    /// As [`RequestBody::read`].
+    pub async fn skip(&mut self, scrap: &mut Vec<u8>) -> Result<usize, BodyError> {
+        let wanted = self.taken;
+        let result = self.read(scrap).await;
+        self.taken = wanted;
+        result
+    }
+
+    /// How many bytes were taken from the connection so far, framing included.
+    pub fn taken(&self) -> u64 {
+        self.taken
     }
 
     /// Reads the body whole, into memory up to `client_body_buffer_size`, else into a temporary file.

@@ -16,13 +16,38 @@ pub struct Variable {
     pub get: Get,
 }
 
-/// How a built-in variable's value is appended to a buffer; `None` means it has no value.
+/// Appends a variable's value to a buffer; `None` means it has no value.
+pub type Getter = fn(&Exchange, &mut Vec<u8>) -> Option<()>;
+
+/// As [`Getter`], given what follows the family's prefix, in lower case.
+pub type FamilyGetter = fn(&Exchange, &[u8], &mut Vec<u8>) -> Option<()>;
+
+/// Does what giving a variable another value means.
+pub type Setter = fn(&mut Exchange, &[u8]);
+
+/// How a built-in variable's value is found.
 #[derive(Clone, Copy)]
 pub enum Get {
     /// One variable.
-    Plain(fn(&Exchange, &mut Vec<u8>) -> Option<()>),
-    /// A family such as `$http_…`: the function is given what follows the prefix, in lower case.
-    Prefix(fn(&Exchange, &[u8], &mut Vec<u8>) -> Option<()>),
+    Plain(Getter),
+    /// One variable that `set` may change.
+    Changeable(Getter, Setter),
+    /// A family such as `$http_…`.
+    Prefix(FamilyGetter),
+}
+
+impl Variable {
+    /// A row for one variable.
+    pub const fn plain(name: &'static str, doc: &'static str, get: Getter) -> Variable {
+        let get = Get::Plain(get);
+        Variable { name, doc, get }
+    }
+
+    /// A row for a family of variables; `name` ends in `_`.
+    pub const fn family(name: &'static str, doc: &'static str, get: FamilyGetter) -> Variable {
+        let get = Get::Prefix(get);
+        Variable { name, doc, get }
+    }
 }
 
 /// A value computed from others, such as that of `map`.
@@ -32,8 +57,8 @@ pub trait Evaluate {
 }
 
 enum Source {
-    Plain(fn(&Exchange, &mut Vec<u8>) -> Option<()>),
-    Prefix(fn(&Exchange, &[u8], &mut Vec<u8>) -> Option<()>, Box<[u8]>),
+    Plain(Getter),
+    Prefix(FamilyGetter, Box<[u8]>),
     /// Written during the request: `set`, named captures.
     Slot(usize),
     /// Computed on first use in a request and kept in the slot, unless volatile.
@@ -56,10 +81,10 @@ impl VariableRef {
         &self.name
     }
 
-    /// The slot a handler writes to, for a variable made by [`Names::slot`].
+    /// The slot a handler writes to; what is written there takes the place of a computed value.
     pub fn slot(&self) -> Option<usize> {
         match self.source.get() {
-            Some(Source::Slot(slot)) => Some(*slot),
+            Some(Source::Slot(slot) | Source::Computed { slot, .. }) => Some(*slot),
             _ => None,
         }
     }
@@ -116,7 +141,7 @@ impl Names {
         let mut names = Names::default();
         for row in rows {
             match row.get {
-                Get::Plain(_) => drop(names.plain.insert(row.name, row.get)),
+                Get::Plain(_) | Get::Changeable(..) => drop(names.plain.insert(row.name, row.get)),
                 Get::Prefix(_) => names.prefixes.push((row.name, row.get)),
             }
         }
@@ -135,10 +160,10 @@ impl Names {
         }))
     }
 
-    /// A variable written during the request (`set`, captures); an earlier one of the same name is shared.
-    /// `None` if the name is already something else.
+    /// A variable written during the request (`set`, captures); an earlier one of the same name is
+    /// shared. It may take a name out of a family. `None` if the name is a built-in variable's.
     pub fn slot(&mut self, name: &str) -> Option<usize> {
-        if self.is_builtin(&name.to_ascii_lowercase()) {
+        if self.is_builtin(name) {
             return None;
         }
         let reference = self.reference(name);
@@ -151,6 +176,9 @@ impl Names {
 
     /// Defines `name` as computed by `value`; `false` if it already means something else.
     pub fn define(&mut self, name: &str, value: Rc<dyn Evaluate>, volatile: bool) -> bool {
+        if self.is_builtin(name) {
+            return false;
+        }
         let slot = self.slots;
         self.slots += 1;
         let source = Source::Computed {
@@ -161,13 +189,17 @@ impl Names {
         self.reference(name).source.set(source).is_ok()
     }
 
-    /// Whether `name` is one of the built-in rows.
-    pub fn is_builtin(&self, name: &str) -> bool {
-        self.plain.contains_key(name)
-            || self
-                .prefixes
-                .iter()
-                .any(|(prefix, _)| name.starts_with(prefix))
+    /// What `set` does to the built-in variable `name`, if it may change it.
+    pub fn setter(&self, name: &str) -> Option<Setter> {
+        match self.plain.get(&*name.to_ascii_lowercase()) {
+            Some(Get::Changeable(_, set)) => Some(*set),
+            _ => None,
+        }
+    }
+
+    /// Whether `name` is the name of a row, other than a family's.
+    fn is_builtin(&self, name: &str) -> bool {
+        self.plain.contains_key(&*name.to_ascii_lowercase())
     }
 
     /// Binds every reference to its meaning and returns the names that have none.
@@ -194,13 +226,13 @@ impl Names {
     fn bind(&self, reference: &VariableRef) -> bool {
         let name = reference.name();
         let source = match self.plain.get(name) {
-            Some(Get::Plain(get)) => Some(Source::Plain(*get)),
+            Some(Get::Plain(get) | Get::Changeable(get, _)) => Some(Source::Plain(*get)),
             _ => self.prefixes.iter().find_map(|(prefix, get)| match get {
                 Get::Prefix(get) => {
                     let rest = name.strip_prefix(prefix)?;
                     Some(Source::Prefix(*get, rest.as_bytes().into()))
                 }
-                Get::Plain(_) => None,
+                Get::Plain(_) | Get::Changeable(..) => None,
             }),
         };
         source.is_some_and(|source| reference.source.set(source).is_ok())

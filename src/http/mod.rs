@@ -1,6 +1,9 @@
 //! HTTP's vocabulary as pure values: no I/O.
 
+pub mod args;
+pub mod basic;
 pub mod conditional;
+pub mod cookie;
 pub mod date;
 pub mod escape;
 pub mod header;

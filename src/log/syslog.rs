@@ -278,7 +278,7 @@ impl Socket {
 }
 
 /// This machine's name in lower case, asked for once.
-fn host_name() -> &'static str {
+pub fn host_name() -> &'static str {
     static NAME: OnceLock<String> = OnceLock::new();
     NAME.get_or_init(|| {
         let name = process::hostname().unwrap_or_default();

@@ -19,6 +19,7 @@ pub mod server;
 pub mod static_files;
 pub mod temp_paths;
 pub mod try_files;
+pub mod variables;
 
 use crate::config::AnyModule;
 
@@ -31,6 +32,7 @@ pub static ALL: &[&dyn AnyModule] = &[
     &server::Server,
     &core::CoreModule,
     &temp_paths::TempPaths,
+    &variables::Variables,
     // Handlers.
     &rewrite::Rewrite,
     &try_files::TryFiles,

@@ -11,6 +11,7 @@ pub mod fs;
 pub mod pinned;
 pub mod poll;
 pub mod process;
+pub mod random;
 pub mod resolve;
 pub mod shm;
 pub mod signal;

@@ -65,7 +65,9 @@ impl Expires {
         let moment = match &self.when {
             When::Fixed(moment) => *moment,
             When::Computed(template) => {
-                match Moment::parse(&template.expand(exchange), self.modified) {
+                let expand = || template.expand(exchange).into_owned();
+                let text = exchange.speaking_of(response, expand);
+                match Moment::parse(&text, self.modified) {
                     Ok(moment) => moment,
                     Err(_) => return,
                 }

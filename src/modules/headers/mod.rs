@@ -196,7 +196,10 @@ fn is_safe(status: Status) -> bool {
 fn add(addition: &Addition, exchange: &Exchange, response: &mut Response) {
     let value = match addition.value.shared() {
         Some(value) => Text::Shared(value),
-        None => addition.value.expand(exchange).into_owned().into(),
+        None => {
+            let expand = || addition.value.expand(exchange).into_owned();
+            exchange.speaking_of(response, expand).into()
+        }
     };
     match addition.target {
         Target::Append if value.is_empty() => {}

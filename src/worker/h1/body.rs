@@ -26,6 +26,8 @@ pub struct Source {
     /// `client_max_body_size` for a body whose length is not known beforehand; 0: no limit.
     limit: u64,
     received: u64,
+    /// As `received`, framing included.
+    taken: u64,
     patience: Duration,
     /// The client waits for `100 Continue` before it sends.
     continue_expected: bool,
@@ -44,6 +46,7 @@ impl Source {
             left,
             limit: 0,
             received: 0,
+            taken: 0,
             patience: Duration::from_secs(60),
             continue_expected: framing.expect_continue,
         })
@@ -78,10 +81,16 @@ impl Source {
     /// Moves what has arrived to `out`; whether the body is at its end.
     fn take(&mut self, out: &mut Vec<u8>) -> Result<bool, BodyError> {
         let before = out.len();
-        let Source { wire, left, .. } = self;
-        let ended = wire.consume(|input| match left {
-            Left::Counted(left) => take_counted(left, input, out),
-            Left::Chunked(decoder) => take_chunked(decoder, input, out),
+        let Source {
+            wire, left, taken, ..
+        } = self;
+        let ended = wire.consume(|input| {
+            let (used, ended) = match left {
+                Left::Counted(left) => take_counted(left, input, out),
+                Left::Chunked(decoder) => take_chunked(decoder, input, out),
+            };
+            *taken += used as u64;
+            (used, ended)
         })?;
         self.received += (out.len() - before) as u64;
         if self.limit > 0 && self.received > self.limit {
@@ -102,6 +111,10 @@ impl BodySource for Source {
     fn set_limits(&mut self, bytes: u64, patience: Duration) {
         self.limit = bytes;
         self.patience = patience;
+    }
+
+    fn taken(&self) -> u64 {
+        self.taken
     }
 }
 

@@ -39,9 +39,7 @@ pub fn write(exchange: &Exchange, response: &Response, delimiter: Delimiter, out
         writer::date_field(b"Last-Modified", seconds, out);
     }
     if let Some(location) = &response.location {
-        out.extend_from_slice(b"Location: ");
-        absolute(exchange, location, out);
-        out.extend_from_slice(b"\r\n");
+        writer::field(b"Location", location, out);
     }
     if delimiter == Delimiter::Chunked {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
@@ -81,25 +79,30 @@ fn connection(exchange: &Exchange, response: &Response, out: &mut Vec<u8>) {
     }
 }
 
-/// The value of `Location`: a path gets scheme, host and port in front (`absolute_redirect`).
-fn absolute(exchange: &Exchange, location: &[u8], out: &mut Vec<u8>) {
+/// A path in `Location` gets scheme, host and port in front (`absolute_redirect`).
+pub fn make_absolute(exchange: &Exchange, response: &mut Response) {
     let core = &exchange.location.core;
-    if location.first() == Some(&b'/') && core.absolute_redirect {
-        out.extend_from_slice(b"http://");
-        if core.server_name_in_redirect {
-            out.extend_from_slice(&exchange.server.name);
-        } else if exchange.request.known(KnownHeader::Host).is_some()
-            || !exchange.request.host.is_empty()
-        {
-            out.extend_from_slice(&exchange.request.host);
-        } else {
-            out.extend_from_slice(exchange.connection.local().host_text().as_bytes());
-        }
-        let port = exchange.connection.local_port();
-        if core.port_in_redirect && port != 80 && port != 0 {
-            out.push(b':');
-            writer::number(u64::from(port), out);
-        }
+    let Some(location) = response.location.as_mut() else {
+        return;
+    };
+    if location.first() != Some(&b'/') || !core.absolute_redirect {
+        return;
     }
-    out.extend_from_slice(location);
+    let mut absolute = b"http://".to_vec();
+    if core.server_name_in_redirect {
+        absolute.extend_from_slice(&exchange.server.name);
+    } else if exchange.request.known(KnownHeader::Host).is_some()
+        || !exchange.request.host.is_empty()
+    {
+        absolute.extend_from_slice(&exchange.request.host);
+    } else {
+        absolute.extend_from_slice(exchange.connection.local().host_text().as_bytes());
+    }
+    let port = exchange.connection.local_port();
+    if core.port_in_redirect && port != 80 && port != 0 {
+        absolute.push(b':');
+        writer::number(u64::from(port), &mut absolute);
+    }
+    absolute.append(location);
+    *location = absolute;
 }

@@ -31,18 +31,21 @@ pub enum Intake {
 pub async fn next(wire: &Rc<Wire>, first: bool) -> Intake {
     let connection = Rc::clone(wire.connection());
     let server = &connection.listener.default;
+    let pipelined = wire.has_input();
     if connection.awaits_proxy_header() && !proxy::read_header(wire, server).await {
         return Intake::Gone;
     }
     let mut request = Request::default();
-    let error = match read_head(wire, server, &mut request, first).await {
+    let mut started = None;
+    let error = match read_head(wire, server, &mut request, &mut started, first).await {
         Head::Complete => None,
         Head::Wrong(error) => Some(error),
         Head::Nothing => return Intake::Nothing(patience(&connection, wire)),
-        Head::Broken(end) => return lost(wire, request, end),
+        Head::Broken(end) => return lost(wire, request, started, end),
     };
     connection.requests.set(connection.requests.get() + 1);
-    let mut exchange = Box::new(exchange(&connection, server, request));
+    let mut exchange = Box::new(exchange(&connection, request, started));
+    exchange.pipelined = pipelined;
     let understood = match error {
         Some(error) => Err(Refusal {
             status: error.status(),
@@ -72,10 +75,19 @@ enum Head {
     Wrong(HeadError),
 }
 
-/// Reads until a whole head is there, and moves it to `request`.
-async fn read_head(wire: &Wire, server: &VirtualHost, request: &mut Request, first: bool) -> Head {
+/// Reads until a whole head is there, and moves it to `request`; notes when its first byte came.
+async fn read_head(
+    wire: &Wire,
+    server: &VirtualHost,
+    request: &mut Request,
+    started: &mut Option<Moment>,
+    first: bool,
+) -> Head {
     let mut deadline = None;
     loop {
+        if started.is_none() && wire.has_input() {
+            *started = Some(Moment::now());
+        }
         if let Some(head) = wire.consume(|input| parse(input, server, request)) {
             return head;
         }
@@ -115,14 +127,14 @@ fn parse(input: &[u8], server: &VirtualHost, request: &mut Request) -> (usize, O
 }
 
 /// What is known of a request whose head never became complete.
-fn lost(wire: &Wire, mut request: Request, end: Received) -> Intake {
+fn lost(wire: &Wire, mut request: Request, started: Option<Moment>, end: Received) -> Intake {
     if !wire.has_input() {
         return Intake::Gone;
     }
     wire.consume(|input| (input.len(), request.bytes.extend_from_slice(input)));
     let connection = wire.connection();
     connection.requests.set(connection.requests.get() + 1);
-    let exchange = Box::new(exchange(connection, &connection.listener.default, request));
+    let exchange = Box::new(exchange(connection, request, started));
     let (status, why) = match end {
         Received::TimedOut => (Status::REQUEST_TIME_OUT, "client timed out"),
         _ => (Status::BAD_REQUEST, "client prematurely closed connection"),
@@ -145,10 +157,11 @@ fn patience(connection: &Connection, wire: &Wire) -> Duration {
     }
 }
 
-fn exchange(connection: &Rc<Connection>, server: &Rc<VirtualHost>, request: Request) -> Exchange {
-    let (seconds, millis) = event::unix_time();
-    let started = Moment(seconds.unsigned_abs() * 1000 + u64::from(millis));
-    Exchange::new(request, Rc::clone(connection), Rc::clone(server), started)
+/// An exchange on the listener's default server, until the request's host is known.
+fn exchange(connection: &Rc<Connection>, request: Request, started: Option<Moment>) -> Exchange {
+    let server = Rc::clone(&connection.listener.default);
+    let started = started.unwrap_or_else(Moment::now);
+    Exchange::new(request, Rc::clone(connection), server, started)
 }
 
 /// Why a request with a well-formed head is refused all the same.
@@ -196,14 +209,13 @@ fn choose_server(exchange: &mut Exchange) -> Result<(), Refusal> {
     let is_absolute = !request.head.line.scheme.is_empty();
     let mut host = Vec::new();
     let named = if is_absolute { Some(absolute) } else { field };
-    let valid = named.is_none_or(|named| host::normalise(named, &mut host).is_ok())
-        && field.is_none_or(host::is_valid);
-    if !valid {
+    let port = named.map_or(Ok(None), |named| host::normalise(named, &mut host));
+    let (Ok(port), true) = (port, field.is_none_or(host::is_valid)) else {
         return Err(refusal(
             Status::BAD_REQUEST,
             "client sent invalid host header",
         ));
-    }
+    };
     let listener = Rc::clone(&exchange.connection.listener);
     let mut captures = exchange.take_captures();
     let Ok(found) = listener.hosts.find(&host, &mut captures) else {
@@ -213,6 +225,7 @@ fn choose_server(exchange: &mut Exchange) -> Result<(), Refusal> {
         ));
     };
     exchange.request.host = host;
+    exchange.request.port = port;
     if let Some(found) = found {
         exchange.set_server(found.value);
         if let Some(tag) = found.pattern {

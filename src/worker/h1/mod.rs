@@ -55,7 +55,7 @@ pub async fn burst(connection: Rc<Connection>) -> After {
             }
             Intake::Nothing(idle) => return flushed(&wire, After::Idle(idle)).await,
             Intake::Lost(mut exchange, status) => {
-                exchange.response.status = status;
+                exchange.set_response(Response::new(status));
                 log(&exchange);
                 return After::Close;
             }
@@ -99,7 +99,7 @@ async fn serve(wire: &Rc<Wire>, exchange: &mut Exchange) -> Result<(), Broken> {
     let sent = match run(wire, exchange).await {
         Ok(response) => respond::send(wire, exchange, response).await,
         Err(Broken) => {
-            exchange.response.status = Status::CLIENT_CLOSED_REQUEST;
+            exchange.set_response(Response::new(Status::CLIENT_CLOSED_REQUEST));
             Err(Broken)
         }
     };

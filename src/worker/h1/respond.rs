@@ -28,14 +28,19 @@ pub async fn send(
 ) -> Result<(), Broken> {
     if response.status == Status::CLOSE {
         exchange.keep_alive = false;
-        exchange.response = response;
+        exchange.set_response(response);
         return Ok(());
     }
     wire.set_send_timeout(exchange.location.core.send_timeout);
+    head::make_absolute(exchange, &mut response);
     let body = std::mem::take(&mut response.body);
     let delimiter = delimit(exchange, &response, &body);
     if delimiter == Delimiter::Close || is_retiring() {
         exchange.keep_alive = false;
+    }
+    exchange.sent.chunked = delimiter == Delimiter::Chunked;
+    if let Delimiter::Length(length) = delimiter {
+        exchange.sent.length = Some(length);
     }
     if exchange.request.version() != Version::Http09 {
         wire.write(|output| {
@@ -44,11 +49,12 @@ pub async fn send(
             exchange.sent.head = (output.len() - start) as u64;
         });
     }
-    exchange.response = response;
-    if exchange.request.method() == Method::Head || delimiter == Delimiter::Nothing {
-        return Ok(());
+    exchange.set_response(response);
+    if exchange.request.method() != Method::Head && delimiter != Delimiter::Nothing {
+        send_body(wire, exchange, body, delimiter).await?;
     }
-    send_body(wire, exchange, body, delimiter).await
+    exchange.sent.complete = true;
+    Ok(())
 }
 
 /// How the end of the body will be known.
@@ -116,17 +122,30 @@ async fn send_stream(
             Some(Err(error)) => return Err(cut(exchange, &error)),
         };
         if chunked {
-            wire.write(|output| chunked::write_size(piece.len() as usize, output));
+            frame(wire, exchange, |output| {
+                chunked::write_size(piece.len() as usize, output);
+            });
         }
         send_piece(wire, exchange, piece).await?;
         if chunked {
-            wire.write(|output| output.extend_from_slice(b"\r\n"));
+            frame(wire, exchange, |output| output.extend_from_slice(b"\r\n"));
         }
     }
     if chunked {
-        wire.write(|output| output.extend_from_slice(b"0\r\n\r\n"));
+        frame(wire, exchange, |output| {
+            output.extend_from_slice(b"0\r\n\r\n")
+        });
     }
     Ok(())
+}
+
+/// Writes framing, which counts as part of the body.
+fn frame(wire: &Wire, exchange: &mut Exchange, append: impl FnOnce(&mut Vec<u8>)) {
+    wire.write(|output| {
+        let start = output.len();
+        append(output);
+        exchange.sent.body += (output.len() - start) as u64;
+    });
 }
 
 fn cut(exchange: &Exchange, error: &io::Error) -> Broken {
