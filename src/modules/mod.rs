@@ -3,6 +3,7 @@
 //! [`ALL`] is the one list of them: its order is the order in which handlers of one phase are
 //! asked and in which filters see a response.
 
+pub mod access_log;
 pub mod autoindex;
 pub mod core;
 pub mod events;
@@ -33,6 +34,7 @@ pub static ALL: &[&dyn AnyModule] = &[
     &core::CoreModule,
     &temp_paths::TempPaths,
     &variables::Variables,
+    &access_log::AccessLog,
     // Handlers.
     &rewrite::Rewrite,
     &try_files::TryFiles,
