@@ -166,3 +166,51 @@ fn give_up(exchange: &Exchange, file: &[u8], error: &FileError) -> Status {
     }
     Status::NOT_FOUND
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::modules::tests::trial::{Site, status, text};
+
+    #[test]
+    fn the_first_index_there_is_stands_for_the_folder() {
+        let site = Site::new(
+            "location /b/ { index none none first second; } location /c/ { index none /b/second; } location /d { alias FOLDER/b; index first; }",
+        );
+        site.write("index.html", "root");
+        site.write("b/first", "first");
+        site.write("b/second", "second");
+        site.write("c/index.html", "c");
+        site.write("e/index.htm", "e");
+        let cases = [
+            ("/", 200, "root"),
+            ("/b/", 200, "first"),
+            ("/c/", 200, "second"),
+            ("/d/", 200, "first"),
+            ("/e/", 403, ""),
+            ("/f/", 404, ""),
+            ("/index.html/", 404, ""),
+        ];
+        for (target, expected, body) in cases {
+            let response = site.get(target, &[]);
+            assert_eq!(status(&response), expected, "{target}");
+            assert!(expected != 200 || text(&response) == body, "{target}");
+        }
+        let log = site.log();
+        for line in [
+            format!(
+                "directory index of \"{}/\" is forbidden,",
+                site.path("e").display()
+            ),
+            format!(
+                "\"{}/index.html\" is not found (2: No such file or directory),",
+                site.path("f").display()
+            ),
+            format!(
+                "\"{}/index.html\" is not found (20: Not a directory),",
+                site.path("index.html").display()
+            ),
+        ] {
+            assert!(log.contains(&line), "{line}\n{log}");
+        }
+    }
+}

@@ -19,6 +19,8 @@ pub mod rewrite;
 pub mod server;
 pub mod static_files;
 pub mod temp_paths;
+#[cfg(test)]
+pub mod tests;
 pub mod try_files;
 pub mod variables;
 

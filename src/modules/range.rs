@@ -201,6 +201,7 @@ fn inside<'a>(bytes: &'a [u8], range: &Range<u64>) -> &'a [u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::modules::tests::trial::{self, Site, field, status};
 
     fn text(pieces: impl IntoIterator<Item = Piece>) -> Vec<u8> {
         let bytes = pieces.into_iter().flat_map(|piece| match piece {
@@ -267,5 +268,60 @@ mod tests {
     #[test]
     fn no_two_boundaries_are_the_same() {
         assert_ne!(new_boundary(), new_boundary());
+    }
+
+    #[test]
+    fn requests_for_ranges_of_a_file() {
+        let site = Site::new(
+            "add_header X y; location /none { max_ranges 0; } location /one { max_ranges 1; }",
+        );
+        for name in ["a", "none", "one"] {
+            site.write(name, "abcdefgh");
+        }
+        let cases = [
+            ("/a", "bytes=0-2", 206, "abc", Some("bytes 0-2/8")),
+            ("/a", "bytes=-3", 206, "fgh", Some("bytes 5-7/8")),
+            ("/a", "bytes=9-", 416, "", Some("bytes */8")),
+            ("/a", "lines=1-2", 200, "abcdefgh", None),
+            ("/none", "bytes=0-2", 200, "abcdefgh", None),
+            ("/one", "bytes=0-0,2-2", 200, "abcdefgh", None),
+            ("/missing", "bytes=0-2", 404, "", None),
+        ];
+        for (target, range, expected, body, content_range) in cases {
+            let response = site.get(target, &[&format!("Range: {range}")]);
+            assert_eq!(status(&response), expected, "{target} {range}");
+            assert_eq!(
+                field(&response, "Content-Range"),
+                content_range,
+                "{target} {range}"
+            );
+            assert!(
+                expected >= 400 || trial::text(&response) == body,
+                "{target} {range}"
+            );
+            let offered = expected == 200 && target != "/none";
+            assert_eq!(
+                field(&response, "Accept-Ranges"),
+                offered.then_some("bytes"),
+                "{target} {range}"
+            );
+            let added = (expected != 404).then_some("y");
+            assert_eq!(field(&response, "X"), added, "{target} {range}");
+        }
+    }
+
+    #[test]
+    fn if_range_must_hold() {
+        let site = Site::new("");
+        site.write("a", "abcdefgh");
+        let etag = site.get("/a", &[]).etag.unwrap();
+        let etag = String::from_utf8(etag.to_vec()).unwrap();
+        for (condition, expected) in [(etag.as_str(), 206), ("\"x\"", 200), ("yesterday", 200)] {
+            let response = site.get(
+                "/a",
+                &["Range: bytes=0-0", &format!("If-Range: {condition}")],
+            );
+            assert_eq!(status(&response), expected, "{condition}");
+        }
     }
 }

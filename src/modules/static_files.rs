@@ -129,6 +129,7 @@ fn append_hex(number: u64, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::modules::tests::trial::{Site, status, text};
 
     #[test]
     fn entity_tags() {
@@ -141,5 +142,77 @@ mod tests {
         for (mtime, size, expected) in cases {
             assert_eq!(etag(mtime, size), expected);
         }
+    }
+
+    #[test]
+    fn a_file_comes_with_type_and_validators() {
+        let site = Site::new("types { text/html html; } default_type x/y;");
+        site.write("a.HTML", "hello");
+        site.write("b", "");
+        let response = site.get("/a.HTML?x=y", &[]);
+        assert_eq!(
+            (status(&response), text(&response).as_str()),
+            (200, "hello")
+        );
+        assert_eq!(response.content_type, Some("text/html".into()));
+        let modified = response.last_modified.unwrap();
+        assert_eq!(response.etag, Some(etag(modified, 5)));
+        let empty = site.get("/b", &[]);
+        assert_eq!((status(&empty), text(&empty).as_str()), (200, ""));
+        assert_eq!(empty.content_type, Some("x/y".into()));
+    }
+
+    #[test]
+    fn statuses() {
+        let site = Site::new(
+            "location /alias { alias FOLDER/dir; } location /alias2/ { alias FOLDER/dir/; }",
+        );
+        site.write("dir/file", "hello");
+        let cases = [
+            ("GET", "/dir/file", 200),
+            ("HEAD", "/dir/file", 200),
+            ("POST", "/dir/file", 405),
+            ("PUT", "/dir/file", 405),
+            ("DELETE", "/none", 405),
+            ("OPTIONS", "/dir/", 405),
+            ("GET", "/alias/file", 200),
+            ("GET", "/alias2/file", 200),
+            ("GET", "/dir", 301),
+            ("POST", "/dir", 301),
+            ("GET", "/dir/", 403),
+            ("GET", "/none", 404),
+            ("GET", "/none/none", 404),
+            ("GET", "/dir/file/none", 404),
+        ];
+        for (method, target, expected) in cases {
+            assert_eq!(
+                status(&site.ask(method, target, &[])),
+                expected,
+                "{method} {target}"
+            );
+        }
+    }
+
+    #[test]
+    fn folders_are_redirected_to() {
+        let site = Site::new("");
+        site.write("a b/c", "");
+        let response = site.get("/a%20b?x=%20", &[]);
+        assert_eq!(status(&response), 301);
+        assert_eq!(response.location, Some(b"/a%20b/?x=%20".to_vec()));
+    }
+
+    #[test]
+    fn what_is_missing_is_logged_unless_told_otherwise() {
+        let site = Site::new("location /quiet { log_not_found off; }");
+        site.get("/loud", &[]);
+        site.get("/quiet", &[]);
+        let log = site.log();
+        let line = format!(
+            " open() \"{}\" failed (2: No such file or directory), client: 127.0.0.1",
+            site.path("loud").display()
+        );
+        assert!(log.contains(&line), "{log}");
+        assert_eq!(log.lines().count(), 1);
     }
 }

@@ -259,3 +259,64 @@ fn fail(exchange: &Exchange, call: &'static str, path: &[u8], error: &io::Error)
     exchange.log_file_error(level, path, &error);
     status
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::modules::tests::trial::{Site, status, text};
+
+    #[test]
+    fn folders_are_listed_in_each_format() {
+        let site = Site::new(
+            "autoindex on;
+             location /json/ { autoindex_format json; alias FOLDER/; }
+             location /jsonp/ { autoindex_format jsonp; alias FOLDER/; }
+             location /xml/ { autoindex_format xml; alias FOLDER/; }
+             location /off/ { autoindex off; alias FOLDER/; }",
+        );
+        site.write("dir/file", "x");
+        site.write("dir/.secret", "x");
+        std::os::unix::fs::symlink("nowhere", site.path("dir/dangling")).unwrap();
+        let cases = [
+            ("/dir/", 200, "text/html", "<a href=\"file\">file</a>"),
+            (
+                "/json/dir/",
+                200,
+                "application/json",
+                "{ \"name\":\"file\", \"type\":\"file\"",
+            ),
+            (
+                "/jsonp/dir/?callback=f.g",
+                200,
+                "application/javascript",
+                "f.g([",
+            ),
+            ("/jsonp/dir/?callback=", 200, "application/json", "[\r\n{"),
+            ("/jsonp/dir/?callback=f()", 400, "text/html", "400"),
+            ("/xml/dir/", 200, "text/xml", ">file</file>"),
+            ("/off/dir/", 403, "text/html", "403"),
+            ("/none/", 404, "text/html", "404"),
+        ];
+        for (target, expected, content_type, part) in cases {
+            let response = site.get(target, &[]);
+            assert_eq!(status(&response), expected, "{target}");
+            assert_eq!(response.content_type, Some(content_type.into()), "{target}");
+            let body = text(&response);
+            assert!(body.contains(part), "{target}: {body}");
+            assert!(!body.contains("secret"), "{target}: {body}");
+            assert!(
+                expected != 200 || body.contains("dangling"),
+                "{target}: {body}"
+            );
+            assert_eq!(response.charset.is_some(), content_type == "text/xml");
+        }
+    }
+
+    #[test]
+    fn an_index_comes_first_and_other_methods_are_refused() {
+        let site = Site::new("autoindex on;");
+        site.write("index.html", "index");
+        site.write("dir/file", "x");
+        assert_eq!(text(&site.get("/", &[])), "index");
+        assert_eq!(status(&site.ask("PUT", "/dir/", &[])), 405);
+    }
+}

@@ -7,9 +7,9 @@ use super::{Http, LocationLine};
 use crate::config::context::{HTTP, LIMIT_EXCEPT, LOCATION, SERVER};
 use crate::config::{Block, Configuration, Mistake};
 use crate::exchange::{ListeningSocket, Location, LocationKind, MethodLimit, VirtualHost};
+use crate::modules::ALL;
 use crate::modules::core::CoreModule;
 use crate::modules::server::Server;
-use crate::modules::ALL;
 use crate::routing::locations::{Kind, Locations};
 
 /// Builds the listening sockets, virtual hosts and locations of `configuration`.
@@ -31,11 +31,18 @@ pub fn install(configuration: &Configuration, mistakes: &mut Vec<Mistake>) -> Ve
 fn virtual_host(block: &Block, slots: usize, mistakes: &mut Vec<Mistake>) -> VirtualHost {
     let server = block.settings::<Server>();
     VirtualHost {
-        name: server.names.first().map_or_else(Default::default, |name| name.shown().into()),
+        name: server
+            .names
+            .first()
+            .map_or_else(Default::default, |name| name.shown().into()),
         settings: server.settings.clone(),
         base: Rc::new(location(block, b"", LocationKind::Server)),
         locations: locations(block, mistakes),
-        captures: server.names.iter().map(|name| name.captures.to_vec()).collect(),
+        captures: server
+            .names
+            .iter()
+            .map(|name| name.captures.to_vec())
+            .collect(),
         slots,
     }
 }
@@ -44,13 +51,21 @@ fn locations(block: &Block, mistakes: &mut Vec<Mistake>) -> Locations<Rc<Locatio
     let mut locations = Locations::default();
     for child in block.within(LOCATION) {
         let settings = child.settings::<Http>();
-        let Some(line) = settings.location.as_deref() else { continue };
+        let Some(line) = settings.location.as_deref() else {
+            continue;
+        };
         let mut made = location(child, &line.name, line.kind);
         made.method_limit = method_limit(child, line);
         let nested = self::locations(child, mistakes);
         let slash = made.auto_redirect;
-        if locations.add(kind(line), slash, Rc::new(made), nested).is_err() {
-            let message = format!("duplicate location \"{}\"", String::from_utf8_lossy(&line.name));
+        if locations
+            .add(kind(line), slash, Rc::new(made), nested)
+            .is_err()
+        {
+            let message = format!(
+                "duplicate location \"{}\"",
+                String::from_utf8_lossy(&line.name)
+            );
             mistakes.push(Mistake::emerg(child.span(), message));
         }
     }
@@ -70,7 +85,10 @@ fn location(block: &Block, name: &[u8], kind: LocationKind) -> Location {
 fn method_limit(block: &Block, line: &LocationLine) -> Option<MethodLimit> {
     let child = block.within(LIMIT_EXCEPT).next()?;
     let allowed = child.settings::<Http>().allowed.to_vec();
-    Some(MethodLimit { allowed, location: Rc::new(location(child, &line.name, line.kind)) })
+    Some(MethodLimit {
+        allowed,
+        location: Rc::new(location(child, &line.name, line.kind)),
+    })
 }
 
 fn kind(line: &LocationLine) -> Kind {

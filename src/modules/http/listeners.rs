@@ -38,7 +38,12 @@ impl Addresses {
     }
 
     /// The place of the address of `options`, joined with what was said of it before.
-    fn listen(&mut self, options: &ListenOptions, span: Span, host: &Rc<VirtualHost>) -> Result<usize, Mistake> {
+    fn listen(
+        &mut self,
+        options: &ListenOptions,
+        span: Span,
+        host: &Rc<VirtualHost>,
+    ) -> Result<usize, Mistake> {
         let key = options.address.to_string();
         let Some(&at) = self.index.get(&key) else {
             self.addresses.push(Bound {
@@ -58,10 +63,16 @@ impl Addresses {
         let default = bound.options.default_server;
         let proxy_protocol = bound.options.proxy_protocol || options.proxy_protocol;
         if options.set && bound.options.set {
-            return Err(Mistake::emerg(span, format!("duplicate listen options for {key}")));
+            return Err(Mistake::emerg(
+                span,
+                format!("duplicate listen options for {key}"),
+            ));
         }
         if options.default_server && default {
-            return Err(Mistake::emerg(span, format!("a duplicate default server for {key}")));
+            return Err(Mistake::emerg(
+                span,
+                format!("a duplicate default server for {key}"),
+            ));
         }
         if options.set {
             bound.options = options.clone();
@@ -74,22 +85,39 @@ impl Addresses {
         Ok(at)
     }
 
-    fn add_names(&mut self, at: usize, names: &[ServerName], host: &Rc<VirtualHost>, mistakes: &mut Vec<Mistake>) {
+    fn add_names(
+        &mut self,
+        at: usize,
+        names: &[ServerName],
+        host: &Rc<VirtualHost>,
+        mistakes: &mut Vec<Mistake>,
+    ) {
         let bound = &mut self.addresses[at];
         for (number, name) in names.iter().enumerate() {
             if let Some(pattern) = &name.pattern {
-                bound.hosts.add_pattern(pattern.clone(), number, Rc::clone(host));
+                bound
+                    .hosts
+                    .add_pattern(pattern.clone(), number, Rc::clone(host));
                 continue;
             }
             let text = String::from_utf8_lossy(&name.text);
             match bound.hosts.add(&name.text, Rc::clone(host)) {
                 Ok(()) => {}
                 Err(NameError::Conflict) => {
-                    let message = format!("conflicting server name \"{text}\" on {}, ignored", bound.options.address);
+                    let message = format!(
+                        "conflicting server name \"{text}\" on {}, ignored",
+                        bound.options.address
+                    );
                     mistakes.push(Mistake::warn(name.span, message));
                 }
                 Err(NameError::Invalid) => {
-                    mistakes.push(Mistake::emerg(name.span, format!("invalid server name or wildcard \"{text}\" on {}", bound.options.address)));
+                    mistakes.push(Mistake::emerg(
+                        name.span,
+                        format!(
+                            "invalid server name or wildcard \"{text}\" on {}",
+                            bound.options.address
+                        ),
+                    ));
                 }
             }
         }
@@ -99,10 +127,17 @@ impl Addresses {
     /// its socket unless they ask for their own.
     pub fn into_sockets(self) -> Vec<ListeningSocket> {
         let (mut sockets, mut shared) = (Vec::new(), Vec::new());
-        let wildcards: Vec<_> = self.addresses.iter().filter(|bound| bound.options.address.is_wildcard()).map(|bound| bound.options.address.clone()).collect();
+        let wildcards: Vec<_> = self
+            .addresses
+            .iter()
+            .filter(|bound| bound.options.address.is_wildcard())
+            .map(|bound| bound.options.address.clone())
+            .collect();
         for bound in self.addresses {
             let address = &bound.options.address;
-            let covered = !address.is_wildcard() && !bound.options.bind && wildcards.iter().any(|wildcard| covers(wildcard, address));
+            let covered = !address.is_wildcard()
+                && !bound.options.bind
+                && wildcards.iter().any(|wildcard| covers(wildcard, address));
             let listener = Rc::new(Listener {
                 address: address.clone(),
                 hosts: bound.hosts,
@@ -111,11 +146,20 @@ impl Addresses {
             });
             match covered {
                 true => shared.push(listener),
-                false => sockets.push(ListeningSocket { options: bound.options, listener, specific: Vec::new() }),
+                false => sockets.push(ListeningSocket {
+                    options: bound.options,
+                    listener,
+                    specific: Vec::new(),
+                }),
             }
         }
-        for socket in sockets.iter_mut().filter(|socket| socket.listener.address.is_wildcard()) {
-            let covered = shared.iter().filter(|listener| covers(&socket.listener.address, &listener.address));
+        for socket in sockets
+            .iter_mut()
+            .filter(|socket| socket.listener.address.is_wildcard())
+        {
+            let covered = shared
+                .iter()
+                .filter(|listener| covers(&socket.listener.address, &listener.address));
             socket.specific = covered.cloned().collect();
         }
         sockets

@@ -86,17 +86,34 @@ fn location_line(d: &mut Use<'_>) -> Result<LocationLine, Mistake> {
         2 => (d.arg(0), 1),
         _ => (split_modifier(d.arg(0)), 0),
     };
-    let name = if d.count() == 2 { d.arg(1) } else { &d.arg(0)[modifier.len()..] };
-    let line = |kind, priority| LocationLine { kind, name: name.into(), priority, pattern: None, captures: Rc::new([]) };
+    let name = if d.count() == 2 {
+        d.arg(1)
+    } else {
+        &d.arg(0)[modifier.len()..]
+    };
+    let line = |kind, priority| LocationLine {
+        kind,
+        name: name.into(),
+        priority,
+        pattern: None,
+        captures: Rc::new([]),
+    };
     Ok(match modifier {
         b"=" => line(LocationKind::Exact, false),
         b"^~" => line(LocationKind::Prefix, true),
         b"~" | b"~*" => {
             let pattern = d.pattern_of(at, name, modifier == b"~*")?;
             let captures = d.capture_slots(at, &pattern)?;
-            LocationLine { pattern: Some(pattern), captures, ..line(LocationKind::Regex, false) }
+            LocationLine {
+                pattern: Some(pattern),
+                captures,
+                ..line(LocationKind::Regex, false)
+            }
         }
-        b"" if name.first() == Some(&b'@') => LocationLine { name: name[1..].into(), ..line(LocationKind::Named, false) },
+        b"" if name.first() == Some(&b'@') => LocationLine {
+            name: name[1..].into(),
+            ..line(LocationKind::Named, false)
+        },
         b"" => line(LocationKind::Prefix, false),
         _ => return Err(d.mistake(0, format!("invalid location modifier \"{}\"", d.lossy(0)))),
     })
@@ -105,7 +122,9 @@ fn location_line(d: &mut Use<'_>) -> Result<LocationLine, Mistake> {
 /// The modifier a single argument begins with: `location =/x`.
 fn split_modifier(argument: &[u8]) -> &[u8] {
     let modifiers: [&[u8]; 4] = [b"^~", b"~*", b"~", b"="];
-    let found = modifiers.iter().find(|modifier| argument.starts_with(modifier));
+    let found = modifiers
+        .iter()
+        .find(|modifier| argument.starts_with(modifier));
     found.map_or(b"", |modifier| &argument[..modifier.len()])
 }
 
@@ -113,15 +132,27 @@ fn split_modifier(argument: &[u8]) -> &[u8] {
 fn check_nesting(outer: Option<&LocationLine>, inner: &LocationLine, d: &Use<'_>) -> Outcome {
     let Some(outer) = outer else { return Ok(()) };
     let show = |line: &LocationLine| {
-        let at = if line.kind == LocationKind::Named { "@" } else { "" };
+        let at = if line.kind == LocationKind::Named {
+            "@"
+        } else {
+            ""
+        };
         format!("{at}{}", String::from_utf8_lossy(&line.name))
     };
     let (ours, theirs) = (show(inner), show(outer));
     let complaint = match (outer.kind, inner.kind) {
-        (LocationKind::Exact, _) => format!("location \"{ours}\" cannot be inside the exact location \"{theirs}\""),
-        (LocationKind::Named, _) => format!("location \"{ours}\" cannot be inside the named location \"{theirs}\""),
-        (_, LocationKind::Named) => format!("named location \"{ours}\" can be on the server level only"),
-        (LocationKind::Prefix, LocationKind::Prefix | LocationKind::Exact) if !inner.name.starts_with(&outer.name) => {
+        (LocationKind::Exact, _) => {
+            format!("location \"{ours}\" cannot be inside the exact location \"{theirs}\"")
+        }
+        (LocationKind::Named, _) => {
+            format!("location \"{ours}\" cannot be inside the named location \"{theirs}\"")
+        }
+        (_, LocationKind::Named) => {
+            format!("named location \"{ours}\" can be on the server level only")
+        }
+        (LocationKind::Prefix, LocationKind::Prefix | LocationKind::Exact)
+            if !inner.name.starts_with(&outer.name) =>
+        {
             format!("location \"{ours}\" is outside location \"{theirs}\"")
         }
         _ => return Ok(()),
@@ -134,7 +165,9 @@ fn methods(d: &Use<'_>) -> Result<Rc<[Method]>, Mistake> {
     for i in 0..d.count() {
         let method = Method::from_bytes(&d.arg(i).to_ascii_uppercase());
         match method {
-            Method::Other | Method::Connect | Method::Trace => return Err(d.mistake(i, format!("invalid method \"{}\"", d.lossy(i)))),
+            Method::Other | Method::Connect | Method::Trace => {
+                return Err(d.mistake(i, format!("invalid method \"{}\"", d.lossy(i))));
+            }
             Method::Get => methods.extend([Method::Get, Method::Head]),
             method => methods.push(method),
         }
