@@ -25,6 +25,9 @@ pub struct Options {
     pub conf_prefix: PathBuf,
     /// Directives to be read before the main file (`-g`).
     pub globals: Vec<u8>,
+    /// The main error log when the configuration names none (`-e`): a path, or `stderr`. Empty is
+    /// the default.
+    pub error_log: Vec<u8>,
 }
 
 /// A block with everything that holds in it.
@@ -130,6 +133,7 @@ fn load_with(
     let world = World {
         prefix: options.prefix.clone(),
         conf_prefix: options.conf_prefix.clone(),
+        error_log: options.error_log.clone(),
         found: RefCell::default(),
         names: RefCell::new(Names::new(
             modules

@@ -23,6 +23,8 @@ pub(super) struct World {
     pub prefix: PathBuf,
     /// What paths of configuration material are relative to: certificates, includes.
     pub conf_prefix: PathBuf,
+    /// The main error log when none is named; empty is the default.
+    pub error_log: Vec<u8>,
     /// What was found so far.
     pub found: RefCell<Vec<Mistake>>,
     /// The variables known so far.
@@ -446,6 +448,11 @@ impl Finish<'_> {
     /// The variable `name`, which need not be defined yet.
     pub fn variable(&self, name: &str) -> Rc<VariableRef> {
         self.world.names.borrow_mut().reference(name)
+    }
+
+    /// What `-e` named as the main error log; empty if it did not.
+    pub fn error_log(&self) -> &[u8] {
+        &self.world.error_log
     }
 
     /// A mistake at the block's beginning.

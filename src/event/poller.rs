@@ -1,6 +1,7 @@
 //! The three ways to wait for events, behind one interface.
 
 use crate::sys::poll::{self, Epoll, Event, FdSet, PollFd, Readiness};
+use std::fmt;
 use std::io;
 use std::os::fd::RawFd;
 use std::str::FromStr;
@@ -15,6 +16,16 @@ pub enum Method {
     Poll,
     /// select(2), for descriptors below 1024.
     Select,
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Method::Epoll => "epoll",
+            Method::Poll => "poll",
+            Method::Select => "select",
+        })
+    }
 }
 
 impl FromStr for Method {

@@ -93,6 +93,19 @@ impl ErrorLog {
         })
     }
 
+    /// Whether any of it goes to standard error.
+    pub fn uses_stderr(&self) -> bool {
+        self.inner
+            .sinks
+            .iter()
+            .any(|sink| matches!(sink.target, Target::Stderr))
+    }
+
+    /// The same log, which writes to `sink` as well.
+    pub fn and(&self, sink: Sink) -> Self {
+        Self::new(self.inner.sinks.iter().cloned().chain([sink]))
+    }
+
     /// Writes a message; `connection` is the serial number of the connection it is about.
     ///
     /// What the message is about (`, client: …, server: …`) is part of it.

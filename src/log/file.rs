@@ -135,6 +135,13 @@ impl LogFile {
     }
 }
 
+impl OpenError {
+    /// The file it is about.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(

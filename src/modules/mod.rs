@@ -16,6 +16,7 @@ pub mod not_modified;
 pub mod process;
 pub mod range;
 pub mod rewrite;
+pub mod runtime;
 pub mod server;
 pub mod static_files;
 pub mod temp_paths;

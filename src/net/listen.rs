@@ -266,6 +266,11 @@ pub fn close_all_but(kept: &[Rc<Socket>], sockets: Vec<Rc<Socket>>, log: &ErrorL
     }
 }
 
+/// Removes the files of the Unix sockets among `sockets`, when the server ends.
+pub fn remove_files(sockets: &[Rc<Socket>], log: &ErrorLog) {
+    sockets.iter().for_each(|socket| remove_file(socket, log));
+}
+
 fn remove_file(socket: &Socket, log: &ErrorLog) {
     if let Some(path) = socket.path()
         && let Err(error) = std::fs::remove_file(path)
@@ -276,13 +281,13 @@ fn remove_file(socket: &Socket, log: &ErrorLog) {
 }
 
 /// The sockets a parent process left open, named by their numbers: `3;4;`, the value of the
-/// environment variable `NGINX`. Numbers that lead nowhere are reported.
+/// environment variable `ROWHOUSE`. Numbers that lead nowhere are reported.
 pub fn inherited(list: &str, log: &ErrorLog) -> Vec<Rc<Socket>> {
     let mut sockets: Vec<Rc<Socket>> = Vec::new();
     for number in list.split_terminator([';', ':']) {
         let Ok(number) = number.parse() else {
             let message = format_args!(
-                "invalid socket number \"{number}\" in NGINX environment variable, ignoring the rest of the variable"
+                "invalid socket number \"{number}\" in ROWHOUSE environment variable, ignoring the rest of the variable"
             );
             log.log(Level::Emerg, None, message);
             break;

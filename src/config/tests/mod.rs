@@ -20,7 +20,7 @@ fn options() -> Options {
     Options {
         prefix: "/srv".into(),
         conf_prefix: "/srv/conf/".into(),
-        globals: Vec::new(),
+        ..Options::default()
     }
 }
 

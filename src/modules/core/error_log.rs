@@ -32,10 +32,20 @@ impl Settings {
 
 /// The main error log of a configuration that names none.
 pub(super) fn default_sink(block: &Finish<'_>) -> Sink {
-    let path = block.resolve_prefix(DEFAULT_FILE);
+    let target = match block.error_log() {
+        b"stderr" => Target::Stderr,
+        chosen => {
+            let name = if chosen.is_empty() {
+                DEFAULT_FILE
+            } else {
+                chosen
+            };
+            Target::File(block.logs().file(&block.resolve_prefix(name)))
+        }
+    };
     Sink {
         level: Level::Error,
-        target: Target::File(block.logs().file(&path)),
+        target,
     }
 }
 

@@ -169,6 +169,25 @@ pub fn hostname() -> io::Result<String> {
     Ok(String::from_utf8_lossy(&name).into_owned())
 }
 
+/// Replaces the environment of this process.
+///
+/// # Errors
+/// `Unsupported` when there are other threads, which may be reading it.
+pub fn set_environment(variables: &[(OsString, OsString)]) -> io::Result<()> {
+    if threads()? > 1 {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    for (name, _) in std::env::vars_os() {
+        // SAFETY: no other thread can be reading the environment.
+        unsafe { std::env::remove_var(name) };
+    }
+    for (name, value) in variables {
+        // SAFETY: as above.
+        unsafe { std::env::set_var(name, value) };
+    }
+    Ok(())
+}
+
 /// Replaces the program, as a forked child does for an upgrade. `environment` is all that the
 /// new one sees; the descriptors in `keep` stay open in it. Returns only on failure.
 pub fn exec(
