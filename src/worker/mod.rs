@@ -22,20 +22,23 @@ use self::clock::with_clock;
 use crate::event::{self, Loop, Notified, Notify, Signals};
 use crate::exchange::Runtime;
 use crate::log::level::Level;
+use crate::sys::process;
 use crate::sys::shm::SharedMap;
 
 /// What a worker is given when it starts.
 pub struct Assignment {
     /// The configuration.
     pub runtime: Rc<Runtime>,
-    /// The listening sockets, in the order of [`Runtime::sockets`].
-    pub sockets: Vec<OwnedFd>,
+    /// The listening sockets, each with its place in [`Runtime::sockets`].
+    pub sockets: Vec<(usize, OwnedFd)>,
+    /// The process's [`SIGNALS`].
+    pub signals: Signals,
     /// Counters shared by all workers of all generations.
     pub counters: Rc<SharedMap>,
 }
 
-/// How often buffered log lines are looked after at most.
-const SHORTEST_FLUSH: Duration = Duration::from_millis(10);
+/// The signals a worker obeys.
+pub const SIGNALS: [i32; 5] = [SIGTERM, SIGINT, SIGQUIT, SIGWINCH, SIGUSR1];
 
 thread_local! {
     static RETIRING: Cell<bool> = const { Cell::new(false) };
@@ -65,15 +68,15 @@ fn release_one_idle() -> bool {
 /// Serves until told to stop.
 ///
 /// # Errors
-/// The event loop or the signal pipe can't be made.
+/// The event loop can't be made.
 pub fn run(assignment: Assignment) -> io::Result<()> {
     let Assignment {
         runtime,
         sockets,
+        signals,
         counters,
     } = assignment;
     let turns = Loop::new(runtime.events.method, runtime.events.worker_connections)?;
-    let signals = Signals::new(&[SIGTERM, SIGINT, SIGQUIT, SIGWINCH, SIGUSR1])?;
     let acceptor = Rc::new(Acceptor {
         turns: turns.clone(),
         task: connection::serve,
@@ -81,7 +84,7 @@ pub fn run(assignment: Assignment) -> io::Result<()> {
         counters,
     });
     let accepting = Rc::new(Notify::new());
-    for (index, fd) in sockets.into_iter().enumerate() {
+    for (index, fd) in sockets {
         let (acceptor, stop) = (Rc::clone(&acceptor), Rc::clone(&accepting));
         event::spawn(async move {
             event::race(acceptor.accept(index, fd), stop.wait()).await;
@@ -97,41 +100,48 @@ pub fn run(assignment: Assignment) -> io::Result<()> {
 /// Does what signals say: TERM and INT stop at once, QUIT and WINCH when all is answered, USR1
 /// reopens the log files.
 async fn obey(mut signals: Signals, runtime: Rc<Runtime>, accepting: Rc<Notify>) {
+    let notice = |text| {
+        runtime
+            .error_log
+            .log(Level::Notice, None, format_args!("{text}"))
+    };
     loop {
         let Ok(received) = signals.next().await else {
             return event::stop();
         };
         match received.signal {
             SIGTERM | SIGINT => return event::stop(),
-            SIGUSR1 => runtime.logs.reopen(None),
+            SIGUSR1 => {
+                notice("reopening logs");
+                runtime.logs.reopen(None);
+            }
             _ if !RETIRING.replace(true) => {
-                runtime.error_log.log(
-                    Level::Notice,
-                    None,
-                    format_args!("gracefully shutting down"),
-                );
-                accepting.notify_all();
-                IDLE.with(|idle| idle.notify_all());
-                event::stop_gracefully();
-                if let Some(timeout) = runtime.process.worker_shutdown_timeout {
-                    event::spawn(async move {
-                        event::sleep(timeout).await;
-                        event::stop();
-                    });
-                }
+                notice("gracefully shutting down");
+                process::set_title(&format!("{}: worker process is shutting down", crate::NAME));
+                retire(&runtime, &accepting);
             }
             _ => {}
         }
     }
 }
 
-/// Writes buffered access-log lines out when they are due (`flush=`).
+/// Accepts no more, and ends when all is answered, or `worker_shutdown_timeout` is over.
+fn retire(runtime: &Runtime, accepting: &Notify) {
+    accepting.notify_all();
+    IDLE.with(|idle| idle.notify_all());
+    event::stop_gracefully();
+    if let Some(timeout) = runtime.process.worker_shutdown_timeout {
+        event::spawn(async move {
+            event::sleep(timeout).await;
+            event::stop();
+        });
+    }
+}
+
+/// Writes buffered access-log lines out when they are due.
 async fn flush_logs(runtime: Rc<Runtime>) {
     loop {
-        let now = std::time::Instant::now();
-        let Some(due) = runtime.logs.flush_due(now) else {
-            return;
-        };
-        event::sleep(due.saturating_duration_since(now).max(SHORTEST_FLUSH)).await;
+        event::sleep(Duration::from_secs(1)).await;
+        runtime.logs.flush_due(std::time::Instant::now());
     }
 }

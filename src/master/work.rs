@@ -1,0 +1,160 @@
+//! From a forked copy of the master to a worker.
+
+use std::env;
+use std::fmt;
+use std::io;
+use std::process::ExitCode;
+use std::rc::Rc;
+
+use super::generation::{self, Generation};
+use super::upgrade::environment;
+use super::workers::FATAL;
+use super::{Failed, Master, pidfile};
+use crate::event::Signals;
+use crate::exchange::{ProcessSettings, Runtime};
+use crate::log::errno::Errno;
+use crate::log::error_log::ErrorLog;
+use crate::log::level::Level;
+use crate::sys::process::{self, Resource};
+use crate::sys::shm::SharedMap;
+use crate::sys::signal::Blocked;
+use crate::worker::{self, Assignment};
+
+impl Master {
+    /// Becomes the worker `number` for good.
+    pub(super) fn work(self, number: usize, blocked: Blocked) -> ExitCode {
+        let Self {
+            generation,
+            signals,
+            counters,
+            ..
+        } = self;
+        process::set_title(&format!("{}: worker process", crate::NAME));
+        let own_signals = Signals::new(&worker::SIGNALS);
+        // Only now: what is the master's must not be told of the worker's signals.
+        drop(signals);
+        drop(blocked);
+        let runtime = Rc::clone(&generation.runtime);
+        let log = runtime.error_log.clone();
+        if let Err(error) = process::set_environment(&environment(&runtime.process)) {
+            fatal(&log, "setting the environment", &error);
+        }
+        let ready = own_signals
+            .map_err(|error| fatal(&log, "sigaction()", &error))
+            .and_then(|signals| take_place(&runtime.process, number, &log).map(|()| signals))
+            .and_then(|signals| assign(generation, number, signals, counters));
+        match ready.and_then(|assignment| serve(assignment, &log)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(Failed) => ExitCode::from(FATAL),
+        }
+    }
+
+    /// `master_process off`: serves in this very process.
+    pub(super) fn work_alone(self) -> ExitCode {
+        let Self {
+            generation,
+            signals,
+            counters,
+            ..
+        } = self;
+        let runtime = Rc::clone(&generation.runtime);
+        let log = runtime.error_log.clone();
+        let served = Signals::new(&worker::SIGNALS)
+            .map_err(|error| fatal(&log, "sigaction()", &error))
+            .and_then(|own| assign(generation, 0, own, counters))
+            .and_then(|assignment| serve(assignment, &log));
+        // Until here, so that signals which only a master obeys have no effect.
+        drop(signals);
+        pidfile::remove(generation::path(&runtime.process.pid), &log);
+        match served {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(Failed) => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// What the worker `number` gets of `generation`. The sockets of other workers close.
+fn assign(
+    generation: Generation,
+    number: usize,
+    signals: Signals,
+    counters: Rc<SharedMap>,
+) -> Result<Assignment, Failed> {
+    let runtime: Rc<Runtime> = Rc::clone(&generation.runtime);
+    let sockets = generation
+        .sockets_of(number)
+        .map_err(|error| fatal(&runtime.error_log, "fcntl(F_DUPFD_CLOEXEC)", &error))?;
+    Ok(Assignment {
+        runtime,
+        sockets,
+        signals,
+        counters,
+    })
+}
+
+fn serve(assignment: Assignment, log: &ErrorLog) -> Result<(), Failed> {
+    worker::run(assignment).map_err(|error| fatal(log, "starting the event loop", &error))?;
+    log.log(Level::Notice, None, format_args!("exiting"));
+    log.log(Level::Notice, None, format_args!("exit"));
+    Ok(())
+}
+
+/// Takes the place the main block describes for a worker: its limits, processor, user, folder.
+fn take_place(settings: &ProcessSettings, number: usize, log: &ErrorLog) -> Result<(), Failed> {
+    let alert = |result: io::Result<()>, call: fmt::Arguments<'_>| {
+        if let Err(error) = result {
+            let error = Errno(&error);
+            log.log(Level::Alert, None, format_args!("{call} failed {error}"));
+        }
+    };
+    let niceness = settings.worker_priority;
+    if niceness != 0 {
+        alert(
+            process::set_priority(niceness),
+            format_args!("setpriority({niceness})"),
+        );
+    }
+    if let Some(files) = settings.worker_rlimit_nofile {
+        let result = process::set_limit(Resource::OpenFiles, files);
+        alert(result, format_args!("setrlimit(RLIMIT_NOFILE, {files})"));
+    }
+    if let Some(bytes) = settings.worker_rlimit_core {
+        let result = process::set_limit(Resource::Core, bytes);
+        alert(result, format_args!("setrlimit(RLIMIT_CORE, {bytes})"));
+    }
+    become_user(settings, log)?;
+    if let Some(processors) = settings.worker_cpu_affinity.of_worker(number) {
+        alert(
+            process::set_affinity(processors),
+            format_args!("sched_setaffinity()"),
+        );
+    }
+    match &settings.working_directory {
+        Some(folder) => {
+            let folder = generation::path(folder);
+            let call = format!("chdir(\"{}\")", folder.display());
+            env::set_current_dir(folder).map_err(|error| fatal(log, &call, &error))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Gives root's rights up, if there are any.
+fn become_user(settings: &ProcessSettings, log: &ErrorLog) -> Result<(), Failed> {
+    let Some(user) = settings
+        .user
+        .as_ref()
+        .filter(|_| process::effective_uid() == 0)
+    else {
+        return Ok(());
+    };
+    let call = format!("becoming the user \"{}\"", user.name);
+    process::drop_privileges(&user.name, user.uid, user.gid)
+        .map_err(|error| fatal(log, &call, &error))
+}
+
+fn fatal(log: &ErrorLog, call: &str, error: &io::Error) -> Failed {
+    let error = Errno(error);
+    log.log(Level::Emerg, None, format_args!("{call} failed {error}"));
+    Failed
+}
