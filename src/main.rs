@@ -1,3 +1,7 @@
-//! The `rowhouse` program: ties the master process to the capabilities.
+//! The `rowhouse` program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    rowhouse::cli::run(std::env::args_os().collect())
+}
