@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn the_first_index_there_is_stands_for_the_folder() {
         let site = Site::new(
-            "location /b/ { index none none first second; } location /c/ { index none /b/second; } location /d { alias FOLDER/b; index first; }",
+            "location /b/ { index none none$arg_x first second; } location /c/ { index none /b/second; } location /d { alias FOLDER/b; index first; }",
         );
         site.write("index.html", "root");
         site.write("b/first", "first");

@@ -161,3 +161,63 @@ fn target(mut uri: Vec<u8>) -> Target {
     };
     Target::Uri { path: uri, args }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::modules::tests::trial::{Site, status, text};
+
+    #[test]
+    fn the_first_that_exists_is_served() {
+        let site = Site::new(
+            "location / { try_files $uri $uri.html $uri/ /fallback?x=$arg_a; }
+             location /fallback { return 200 \"$uri $args\"; }
+             location /code { try_files /none =418; }
+             location /named { try_files /none @other; }
+             location @other { return 200 other; }
+             location /file-dir/ { try_files /a.html/ =404; }
+             location /dir-file/ { try_files /dir =404; }
+             location ~ /alias-re { alias FOLDER/dir; try_files $uri =404; }
+             location /nested/ { alias FOLDER/; location ~ html { try_files $uri =404; } }",
+        );
+        site.write("a.html", "a");
+        site.write("dir/index.html", "dir");
+        site.write("dir/alias-re", "alias");
+        let cases = [
+            ("/a.html", 200, "a"),
+            ("/a", 200, "a"),
+            ("/dir", 301, ""),
+            ("/dir/", 200, "dir"),
+            ("/none?a=1", 200, "/fallback x=1"),
+            ("/code", 418, ""),
+            ("/named", 200, "other"),
+            ("/file-dir/", 404, ""),
+            ("/dir-file/", 404, ""),
+            ("/alias-re", 200, "alias"),
+            ("/nested/a.html", 200, "a"),
+        ];
+        for (target, expected, body) in cases {
+            let response = site.get(target, &[]);
+            assert_eq!(status(&response), expected, "{target}");
+            assert!(
+                expected != 200 || text(&response) == body,
+                "{target}: {}",
+                text(&response)
+            );
+        }
+    }
+
+    #[test]
+    fn codes() {
+        for (digits, code) in [
+            ("404", Some(404)),
+            ("0", Some(0)),
+            ("999", Some(999)),
+            ("1000", None),
+            ("x", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_code(digits.as_bytes()), code.map(Status), "{digits}");
+        }
+    }
+}

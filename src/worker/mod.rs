@@ -40,6 +40,9 @@ pub struct Assignment {
 /// The signals a worker obeys.
 pub const SIGNALS: [i32; 5] = [SIGTERM, SIGINT, SIGQUIT, SIGWINCH, SIGUSR1];
 
+/// How often buffered log lines are looked after at most.
+const SHORTEST_FLUSH: Duration = Duration::from_millis(10);
+
 thread_local! {
     static RETIRING: Cell<bool> = const { Cell::new(false) };
     // One a process, alive until its end: futures may then refer to it without counting.
@@ -138,10 +141,13 @@ fn retire(runtime: &Runtime, accepting: &Notify) {
     }
 }
 
-/// Writes buffered access-log lines out when they are due.
+/// Writes buffered access-log lines out when they are due (`flush=`).
 async fn flush_logs(runtime: Rc<Runtime>) {
     loop {
-        event::sleep(Duration::from_secs(1)).await;
-        runtime.logs.flush_due(std::time::Instant::now());
+        let now = std::time::Instant::now();
+        let Some(due) = runtime.logs.flush_due(now) else {
+            return;
+        };
+        event::sleep(due.saturating_duration_since(now).max(SHORTEST_FLUSH)).await;
     }
 }

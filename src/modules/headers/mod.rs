@@ -219,3 +219,148 @@ fn set_last_modified(addition: &Addition, value: Text, response: &mut Response) 
         response.headers.append(addition.name.clone(), value);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::modules::tests::trial::{Site, field, status};
+
+    const SERVER: &str = "
+        add_header X-Uri $uri;
+        add_header X-Always $uri always;
+        add_header ETag '' always;
+        expires epoch;
+        location /own { add_header X-Own 1; }
+        location /merge { add_header_inherit merge; add_header X-Own 1; }
+        location /none { add_header_inherit off; }
+        location /validators { add_header ETag '\"mine\"'; add_header Last-Modified 'Mon, 28 Sep 1970 06:00:00 GMT'; }
+        location /unusual { add_header Last-Modified 'whenever'; }
+        location /cache { add_header Cache-Control private; add_header Cache-Control no-store; expires 60; }
+        location /off { expires off; }
+        location /modified { expires modified 2048; }
+        location /var { expires $arg_e; }
+        location /trailer { add_trailer X-Behind $uri; add_trailer X-Error $uri always; location /trailer/found { return 200; } }
+    ";
+
+    fn site() -> Site {
+        let site = Site::new(SERVER);
+        for name in [
+            "a",
+            "own",
+            "merge",
+            "none",
+            "validators",
+            "unusual",
+            "cache",
+            "off",
+            "modified",
+            "var",
+        ] {
+            site.write(name, "");
+        }
+        site
+    }
+
+    #[test]
+    fn fields_are_added_to_successes_or_to_all() {
+        let site = site();
+        let found = site.get("/a", &[]);
+        assert_eq!(
+            (field(&found, "X-Uri"), field(&found, "X-Always")),
+            (Some("/a"), Some("/a"))
+        );
+        assert_eq!(
+            (field(&found, "Cache-Control"), &found.etag),
+            (Some("no-cache"), &None)
+        );
+        assert_eq!(
+            field(&found, "Expires"),
+            Some("Thu, 01 Jan 1970 00:00:01 GMT")
+        );
+        let missing = site.get("/nothing", &[]);
+        assert_eq!(status(&missing), 404);
+        assert_eq!(
+            (field(&missing, "X-Uri"), field(&missing, "X-Always")),
+            (None, Some("/nothing"))
+        );
+        assert_eq!(field(&missing, "Expires"), None);
+    }
+
+    #[test]
+    fn outer_fields_are_inherited_as_told() {
+        let site = site();
+        for (target, own, outer) in [
+            ("/own", true, false),
+            ("/merge", true, true),
+            ("/none", false, false),
+            ("/a", false, true),
+        ] {
+            let response = site.get(target, &[]);
+            assert_eq!(field(&response, "X-Own").is_some(), own, "{target}");
+            assert_eq!(field(&response, "X-Uri").is_some(), outer, "{target}");
+        }
+    }
+
+    #[test]
+    fn validators_are_replaced_and_count() {
+        let site = site();
+        let response = site.get("/validators", &[]);
+        assert_eq!(response.etag, Some("\"mine\"".into()));
+        assert_eq!(response.last_modified, Some(23_349_600));
+        let part = site.get("/validators", &["Range: bytes=1-", "If-Range: \"mine\""]);
+        assert_eq!(status(&part), 416);
+        let response = site.get("/unusual", &[]);
+        assert_eq!(
+            (response.last_modified, field(&response, "Last-Modified")),
+            (None, Some("whenever"))
+        );
+    }
+
+    #[test]
+    fn ages() {
+        let site = site();
+        let cases = [
+            ("/off", None),
+            ("/var?e=epoch", Some("no-cache")),
+            ("/var?e=max", Some("max-age=315360000")),
+            ("/var?e=off", None),
+            ("/var?e=2048", Some("max-age=2048")),
+            ("/var?e=-2048", Some("no-cache")),
+            ("/var?e=0", Some("max-age=0")),
+            ("/var?e=bad", None),
+            ("/var", None),
+        ];
+        for (target, expected) in cases {
+            let response = site.get(target, &[]);
+            assert_eq!(field(&response, "Cache-Control"), expected, "{target}");
+            assert_eq!(
+                field(&response, "Expires").is_some(),
+                expected.is_some(),
+                "{target}"
+            );
+        }
+        let response = site.get("/cache", &[]);
+        let all: Vec<_> = response.headers.get_all(b"Cache-Control").collect();
+        assert_eq!(all, [&b"max-age=60"[..], b"private", b"no-store"]);
+        let response = site.get("/modified", &[]);
+        assert!(
+            field(&response, "Cache-Control")
+                .unwrap()
+                .starts_with("max-age=204")
+        );
+    }
+
+    #[test]
+    fn trailers_wait_for_the_end() {
+        let site = site();
+        let names = |target: &str| -> Vec<_> {
+            let response = site.get(target, &[]);
+            response
+                .trailers
+                .iter()
+                .map(|(name, _)| String::from_utf8_lossy(name).into_owned())
+                .collect()
+        };
+        assert_eq!(names("/trailer/found"), ["X-Behind", "X-Error"]);
+        assert_eq!(names("/trailer/missing"), ["X-Error"]);
+    }
+}

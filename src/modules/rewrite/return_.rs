@@ -76,3 +76,62 @@ fn is_url(argument: &[u8]) -> bool {
 fn is_redirect(status: Status) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::modules::tests::trial::{Site, status, text};
+
+    #[test]
+    fn answers() {
+        let site = Site::new(
+            "default_type x/y;
+             location /a { return 200 \"you asked $uri\"; }
+             location /b { return 404; }
+             location /c { return 404 \"not here\"; }
+             location /d { return 204; }
+             location /e { return 301 /a?$args; }
+             location /f { return http://host$uri; }
+             location /g { return 444; }
+             location /h.html { return 200 html; }
+             location /i { return 403 ''; error_page 403 /a; }
+             location /j { return 404 text; error_page 404 /a; }",
+        );
+        let cases = [
+            ("/a", 200, "you asked /a", Some("x/y")),
+            ("/b", 404, "page", Some("text/html")),
+            ("/c", 404, "not here", Some("x/y")),
+            ("/d", 204, "", None),
+            ("/e?x", 301, "page", Some("text/html")),
+            ("/f", 302, "page", Some("text/html")),
+            ("/g", 444, "", None),
+            ("/h.html", 200, "html", Some("text/html")),
+            ("/i", 403, "you asked /a", Some("x/y")),
+            ("/j", 404, "text", Some("x/y")),
+        ];
+        for (target, expected, body, content_type) in cases {
+            let response = site.get(target, &[]);
+            assert_eq!(status(&response), expected, "{target}");
+            assert!(
+                body == "page" || text(&response) == body,
+                "{target}: {}",
+                text(&response)
+            );
+            assert_eq!(
+                response.content_type.as_deref(),
+                content_type.map(str::as_bytes),
+                "{target}"
+            );
+        }
+        assert_eq!(site.get("/e?x", &[]).location, Some(b"/a?x".to_vec()));
+        assert_eq!(
+            site.get("/f", &[]).location,
+            Some(b"http://host/f".to_vec())
+        );
+    }
+
+    #[test]
+    fn a_server_answers_before_its_locations() {
+        let site = Site::new("return 200 server; location / { return 200 location; }");
+        assert_eq!(text(&site.get("/", &[])), "server");
+    }
+}

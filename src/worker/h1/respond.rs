@@ -9,8 +9,8 @@ use super::head::{self, Delimiter};
 use super::wire::Wire;
 use crate::exchange::{Body, Exchange, FileBody, Piece, Response, ResponseStream};
 use crate::files::is_settled;
-use crate::http::{Method, Status, Version};
-use crate::proto::h1::chunked;
+use crate::http::{Headers, Method, Status, Version};
+use crate::proto::h1::{chunked, response as writer};
 use crate::sys::fs::pread;
 use crate::worker::is_retiring;
 
@@ -51,7 +51,7 @@ pub async fn send(
     }
     exchange.set_response(response);
     if exchange.request.method() != Method::Head && delimiter != Delimiter::Nothing {
-        send_body(wire, exchange, body, delimiter).await?;
+        send_body(wire, exchange, body).await?;
     }
     exchange.sent.complete = true;
     Ok(())
@@ -62,29 +62,31 @@ fn delimit(exchange: &Exchange, response: &Response, body: &Body) -> Delimiter {
     if response.status.is_bodyless() {
         return Delimiter::Nothing;
     }
+    let head_only = exchange.request.method() == Method::Head;
+    let can_chunk = !head_only
+        && exchange.request.version() >= Version::Http11
+        && exchange.location.core.chunked_transfer_encoding;
     match body.len() {
+        Some(_) if can_chunk && !response.trailers.is_empty() => Delimiter::Chunked,
         Some(length) => Delimiter::Length(length),
-        None if exchange.request.version() < Version::Http11 => Delimiter::Close,
-        None if exchange.location.core.chunked_transfer_encoding => Delimiter::Chunked,
+        None if head_only => Delimiter::Nothing,
+        None if can_chunk => Delimiter::Chunked,
         None => Delimiter::Close,
     }
 }
 
-async fn send_body(
-    wire: &Rc<Wire>,
-    exchange: &mut Exchange,
-    body: Body,
-    delimiter: Delimiter,
-) -> Result<(), Broken> {
+async fn send_body(wire: &Rc<Wire>, exchange: &mut Exchange, body: Body) -> Result<(), Broken> {
     match body {
-        Body::Empty | Body::Page => Ok(()),
-        Body::Bytes(bytes) => send_piece(wire, exchange, Piece::Bytes(bytes)).await,
-        Body::File(file) => send_piece(wire, exchange, Piece::File(file)).await,
-        Body::Pieces(pieces) => send_pieces(wire, exchange, pieces).await,
-        Body::Stream(stream) => {
-            send_stream(wire, exchange, stream, delimiter == Delimiter::Chunked).await
-        }
+        Body::Empty | Body::Page => {}
+        Body::Bytes(bytes) => send_piece(wire, exchange, Piece::Bytes(bytes)).await?,
+        Body::File(file) => send_piece(wire, exchange, Piece::File(file)).await?,
+        Body::Pieces(pieces) => send_pieces(wire, exchange, pieces).await?,
+        Body::Stream(stream) => send_stream(wire, exchange, stream).await?,
     }
+    if exchange.sent.chunked {
+        end_chunks(wire, exchange);
+    }
+    Ok(())
 }
 
 async fn send_pieces(
@@ -103,7 +105,6 @@ async fn send_stream(
     wire: &Rc<Wire>,
     exchange: &mut Exchange,
     mut stream: Box<dyn ResponseStream>,
-    chunked: bool,
 ) -> Result<(), Broken> {
     loop {
         let mut next = stream.next();
@@ -115,28 +116,29 @@ async fn send_stream(
                 next.await
             }
         };
-        let piece = match item {
-            None => break,
-            Some(Ok(piece)) if piece.is_empty() => continue,
-            Some(Ok(piece)) => piece,
+        match item {
+            None => return Ok(()),
+            Some(Ok(piece)) => send_piece(wire, exchange, piece).await?,
             Some(Err(error)) => return Err(cut(exchange, &error)),
-        };
-        if chunked {
-            frame(wire, exchange, |output| {
-                chunked::write_size(piece.len() as usize, output);
-            });
-        }
-        send_piece(wire, exchange, piece).await?;
-        if chunked {
-            frame(wire, exchange, |output| output.extend_from_slice(b"\r\n"));
         }
     }
-    if chunked {
-        frame(wire, exchange, |output| {
-            output.extend_from_slice(b"0\r\n\r\n")
-        });
+}
+
+/// Writes the last chunk and the fields behind it.
+fn end_chunks(wire: &Wire, exchange: &mut Exchange) {
+    let mut trailers = Headers::new();
+    for (name, value) in &exchange.response().trailers {
+        let value = value.expand(exchange).into_owned();
+        if !value.is_empty() {
+            trailers.append(name.clone(), value);
+        }
     }
-    Ok(())
+    frame(wire, exchange, |output| {
+        output.extend_from_slice(b"0\r\n");
+        writer::fields(&trailers, output);
+        writer::end(output);
+    });
+    exchange.sent.trailers = trailers;
 }
 
 /// Writes framing, which counts as part of the body.
@@ -158,6 +160,12 @@ fn cut(exchange: &Exchange, error: &io::Error) -> Broken {
 
 async fn send_piece(wire: &Rc<Wire>, exchange: &mut Exchange, piece: Piece) -> Result<(), Broken> {
     let length = piece.len();
+    let chunked = exchange.sent.chunked && length > 0;
+    if chunked {
+        frame(wire, exchange, |output| {
+            chunked::write_size(length as usize, output)
+        });
+    }
     match piece {
         Piece::Bytes(bytes) if length <= COPY_LIMIT => {
             wire.write(|output| output.extend_from_slice(&bytes))
@@ -166,6 +174,11 @@ async fn send_piece(wire: &Rc<Wire>, exchange: &mut Exchange, piece: Piece) -> R
         Piece::File(file) => send_file(wire, exchange, &file).await?,
     }
     exchange.sent.body += length;
+    if chunked {
+        frame(wire, exchange, |output| {
+            output.extend_from_slice(chunked::CHUNK_END)
+        });
+    }
     if wire.is_full() {
         wire.flush().await?;
     }
