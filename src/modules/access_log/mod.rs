@@ -279,6 +279,7 @@ mod tests {
     use super::*;
     use crate::config::Block;
     use crate::modules::fixture::{found_in_http, found_in_server, in_http, in_server};
+    use crate::modules::tests::trial::Site;
 
     /// What a block logs: where to, with which buffer, and whether there is a condition.
     fn logs(block: &Block) -> Vec<String> {
@@ -418,5 +419,58 @@ mod tests {
         ] {
             assert_eq!(found_in_http(text), [expected], "{text}");
         }
+    }
+
+    #[test]
+    fn lines_are_written() {
+        let site = Site::with_http(
+            "log_format short '$uri $status $arg_x' ':$http_none';
+             log_format json escape=json '{\"x\": \"$arg_x\", \"none\": \"$http_none\"}';
+             log_format empty '';",
+            "access_log FOLDER/short short if=$arg_x;
+             access_log FOLDER/json json;
+             access_log FOLDER/empty empty;
+             location /off { access_log off; return 200; }
+             location / { return 403; }",
+        );
+        for target in ["/a?x=\"1", "/b?x=0", "/c", "/off?x=1"] {
+            site.visit(target, &[]);
+        }
+        let written = |name: &str| std::fs::read_to_string(site.path(name)).unwrap();
+        assert_eq!(written("short"), "/a 403 \\x221:-\n");
+        let json = ["\\\"1", "0", ""].map(|x| format!("{{\"x\": \"{x}\", \"none\": \"\"}}\n"));
+        assert_eq!(written("json"), json.concat());
+        assert_eq!(written("empty"), "\n\n\n");
+    }
+
+    #[test]
+    fn the_default_format_is_the_combined_one() {
+        let site = Site::new("access_log FOLDER/a; return 200;");
+        site.visit("/x?y", &["Referer: r\"", "Authorization: Basic dTpw"]);
+        let line = std::fs::read_to_string(site.path("a")).unwrap();
+        let (before, after) = line.split_once(" [").unwrap();
+        assert_eq!(before, "127.0.0.1 - u");
+        let (_, after) = after.split_once("] ").unwrap();
+        assert_eq!(after, "\"GET /x?y HTTP/1.1\" 200 0 \"r\\x22\" \"-\"\n");
+    }
+
+    #[test]
+    fn files_are_named_by_requests_whose_root_exists() {
+        let site = Site::with_http(
+            "log_format x x;",
+            "access_log FOLDER/$arg_log x;
+             location /a { return 200; }
+             location /b { root FOLDER/none; return 200; }
+             location /c { open_log_file_cache max=1; return 200; }",
+        );
+        site.visit("/a?log=1", &[]);
+        site.visit("/b?log=2", &[]);
+        site.visit("/c?log=3", &[]);
+        assert!(site.path("1").exists() && site.path("3").exists());
+        assert!(!site.path("2").exists());
+        assert!(
+            site.log()
+                .contains("existence failed (2: No such file or directory)")
+        );
     }
 }

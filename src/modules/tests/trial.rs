@@ -93,6 +93,19 @@ impl Site {
 
     /// The response to a request, with further header lines.
     pub fn ask(&self, method: &str, target: &str, headers: &[&str]) -> Response {
+        self.serve(method, target, headers).1
+    }
+
+    /// Has a request answered and logged.
+    pub fn visit(&self, target: &str, headers: &[&str]) {
+        let (mut exchange, response) = self.serve("GET", target, headers);
+        exchange.set_response(response);
+        for logger in &exchange.location.loggers {
+            logger.log(&exchange);
+        }
+    }
+
+    fn serve(&self, method: &str, target: &str, headers: &[&str]) -> (Exchange, Response) {
         let mut text = format!("{method} {target} HTTP/1.1\r\nHost: site\r\n");
         for line in headers {
             text.push_str(line);
@@ -100,7 +113,11 @@ impl Site {
         }
         text.push_str("\r\n");
         let mut exchange = self.exchange(text.into_bytes());
-        event::block_on(async move { runner::run(&mut exchange).await }).unwrap()
+        event::block_on(async move {
+            let response = runner::run(&mut exchange).await;
+            (exchange, response)
+        })
+        .unwrap()
     }
 
     fn exchange(&self, bytes: Vec<u8>) -> Exchange {

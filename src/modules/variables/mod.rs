@@ -87,6 +87,7 @@ fn joined<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::modules::tests::trial::{Site, field, text as body};
 
     fn shown(append: impl FnOnce(&mut Vec<u8>) -> Found) -> Option<String> {
         let mut out = Vec::new();
@@ -126,5 +127,86 @@ mod tests {
             assert_eq!(rows().filter(|other| other.name == row.name).count(), 1);
             assert!(row.doc.ends_with('.'), "{}", row.name);
         }
+    }
+
+    #[test]
+    fn requests_are_described() {
+        for (expression, expected) in [
+            ("$args|$query_string|$is_args", "a=1&B=2&c=|a=1&B=2&c=|?"),
+            ("$arg_a$arg_b$arg_c$arg_d$arg_", "12"),
+            ("$uri|$document_uri", "/x y|/x y"),
+            ("$request_uri", "/./x%20y?a=1&B=2&c="),
+            ("$request_method $server_protocol", "GET HTTP/1.1"),
+            ("$request", "GET /./x%20y?a=1&B=2&c= HTTP/1.1"),
+            ("$host|$http_host|$server_name", "site|site|site"),
+            ("$is_request_port$request_port", ""),
+            ("$http_x_many|$http_X_Many", "1, 2|1, 2"),
+            ("$http_cookie", "a=1; b=2; A=3"),
+            ("$cookie_a$cookie_b$cookie_c", "12"),
+            ("$http_none$content_type$content_length", ""),
+            ("$remote_user", "user"),
+            ("$request_body$request_body_file", ""),
+            ("$request_completion$pipe", "."),
+            ("$remote_addr:$remote_port", "127.0.0.1:9"),
+            ("$scheme$https", "http"),
+            ("$connection $connection_requests", "1 1"),
+            ("$proxy_protocol_addr$proxy_protocol_tlv_alpn", ""),
+            ("$status $bytes_sent $body_bytes_sent", "000 0 0"),
+            ("$limit_rate", "0"),
+            ("$sent_http_connection", "keep-alive"),
+            ("$sent_http_etag$sent_http_x$sent_trailer_x", ""),
+        ] {
+            let site = Site::new(&format!("return 200 '{expression}';"));
+            let response = site.get(
+                "/./x%20y?a=1&B=2&c=",
+                &[
+                    "X-Many: 1",
+                    "x-many: 2",
+                    "Cookie: a=1; b=2",
+                    "Cookie: A=3",
+                    "Authorization: Basic dXNlcjpwYXNz",
+                ],
+            );
+            assert_eq!(body(&response), expected, "{expression}");
+        }
+    }
+
+    #[test]
+    fn files_are_named() {
+        let site = Site::new("location /a/ { alias FOLDER/b/; return 200 '$request_filename'; }");
+        let expected = site.path("b/c").display().to_string();
+        assert_eq!(body(&site.get("/a/c", &[])), expected);
+        let site = Site::new("return 200 '$document_root $realpath_root $request_filename';");
+        let root = site.path("");
+        let real = std::fs::canonicalize(&root).unwrap();
+        let (root, real) = (root.display(), real.display());
+        let root = root.to_string();
+        let root = root.trim_end_matches('/');
+        let expected = format!("{root} {real} {root}/x");
+        assert_eq!(body(&site.get("/x", &[])), expected);
+    }
+
+    #[test]
+    fn a_response_is_described_while_it_is_made() {
+        let site = Site::new(
+            "default_type text/x; add_header X-One 1; add_header X-One 2; add_header X-All \
+             '$status $sent_http_content_type $sent_http_content_length $sent_http_x_one'; \
+             location /a { return 200 abc; } location /b { return 204; }",
+        );
+        for (target, expected) in [("/a", "200 text/x 3 1, 2"), ("/b", "204   1, 2")] {
+            let response = site.get(target, &[]);
+            assert_eq!(field(&response, "X-All"), Some(expected), "{target}");
+        }
+    }
+
+    #[test]
+    fn a_request_keeps_its_id() {
+        let site = Site::new("return 200 '$request_id $request_id';");
+        let ids = || body(&site.get("/", &[]));
+        let (first, second) = (ids(), ids());
+        let (id, same) = first.split_once(' ').unwrap();
+        assert_eq!(id, same);
+        assert!(id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        assert_ne!(first, second);
     }
 }
