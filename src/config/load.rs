@@ -227,7 +227,8 @@ impl<'a> Loader<'a> {
         context: Contexts,
         statements: &[Rc<Statement>],
     ) -> Block {
-        let before = self.world.count();
+        // Outside all blocks, what is missing may be in a file that could not be read.
+        let before = opener.map_or(0, |_| self.world.count());
         let opened = self.own(&mut settings, context, statements);
         if !self.world.spoilt_since(before) {
             self.finish(&mut settings, opener, context);

@@ -15,6 +15,10 @@ use crate::net::listen;
 use crate::sys::process::{self, Fork};
 use crate::sys::signal::Blocked;
 
+/// Bytes that make room for the title of the new binary's processes, which takes the place of its
+/// environment.
+const SPARE: usize = 300;
+
 impl Master {
     /// Starts the new binary; the pid file makes room for its own.
     pub(super) fn change_binary(&mut self) -> Flow {
@@ -87,6 +91,7 @@ impl Master {
             Ok(list) => {
                 let mut environment = environment(&self.generation.runtime.process);
                 environment.push((INHERITED.into(), list.into()));
+                environment.push(("SPARE".into(), "X".repeat(SPARE).into()));
                 process::exec(program, &self.invocation.arguments, &environment, &[])
             }
             Err(error) => error,
