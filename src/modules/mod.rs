@@ -5,6 +5,7 @@
 
 pub mod access_log;
 pub mod autoindex;
+pub mod charset;
 pub mod core;
 pub mod events;
 #[cfg(test)]
@@ -46,6 +47,7 @@ pub static ALL: &[&dyn AnyModule] = &[
     &static_files::StaticFiles,
     // Filters.
     &not_modified::NotModified,
+    &charset::Charset,
     &headers::HeadersModule,
     &range::RangeFilter,
 ];
