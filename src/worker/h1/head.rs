@@ -1,7 +1,6 @@
 //! The head of a response: status line and header fields, in the order nginx sends them.
 
 use crate::exchange::{Exchange, Response, ServerTokens};
-use crate::http::KnownHeader;
 use crate::proto::h1::response as writer;
 use crate::worker::with_clock;
 
@@ -91,9 +90,7 @@ pub fn make_absolute(exchange: &Exchange, response: &mut Response) {
     let mut absolute = b"http://".to_vec();
     if core.server_name_in_redirect {
         absolute.extend_from_slice(&exchange.server.name);
-    } else if exchange.request.known(KnownHeader::Host).is_some()
-        || !exchange.request.host.is_empty()
-    {
+    } else if !exchange.request.host.is_empty() {
         absolute.extend_from_slice(&exchange.request.host);
     } else {
         absolute.extend_from_slice(exchange.connection.local().host_text().as_bytes());
