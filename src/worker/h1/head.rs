@@ -34,7 +34,10 @@ pub fn write(exchange: &Exchange, response: &Response, delimiter: Delimiter, out
     if let Delimiter::Length(length) = delimiter {
         writer::number_field(b"Content-Length", length, out);
     }
-    if let Some(seconds) = response.last_modified {
+    // What is sent instead of the thing asked for has a date of its own, which says nothing.
+    if let Some(seconds) = response.last_modified
+        && matches!(response.status.as_u16(), 200 | 206 | 304)
+    {
         writer::date_field(b"Last-Modified", seconds, out);
     }
     if let Some(location) = &response.location {
