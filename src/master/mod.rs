@@ -9,6 +9,7 @@ mod folder;
 mod generation;
 pub mod outcome;
 pub mod pidfile;
+mod ready;
 mod reload;
 mod signals;
 mod start;
@@ -25,6 +26,7 @@ use std::rc::Rc;
 
 use self::generation::Generation;
 pub use self::generation::{check, path};
+use self::ready::Promise;
 pub use self::reload::report;
 use self::signals::Signal;
 pub use self::start::start;
@@ -81,10 +83,19 @@ struct Master {
 enum End {
     /// All is done.
     Exit,
-    /// This is the worker with that number, just forked; signals wait until it is ready.
-    Worker(usize, Blocked),
+    /// This is a worker, just forked.
+    Worker(Newborn),
     /// This is a forked process that could not become a new binary.
     NotExecuted,
+}
+
+/// What a worker knows when it has just been forked.
+struct Newborn {
+    number: usize,
+    /// Signals wait until it can receive them.
+    blocked: Blocked,
+    /// The master may be waiting for it to come up.
+    promise: Promise,
 }
 
 /// Whether to go on.
@@ -96,7 +107,7 @@ impl Master {
         let end = self.begin();
         match end {
             End::Exit => self.exit(),
-            End::Worker(number, blocked) => self.work(number, blocked),
+            End::Worker(newborn) => self.work(newborn),
             End::NotExecuted => ExitCode::FAILURE,
         }
     }

@@ -1,9 +1,11 @@
 //! HUP: a new configuration takes the place of the old one, or nothing changes.
 
+use std::mem;
+use std::ops::ControlFlow;
 use std::rc::Rc;
 
 use super::generation::{self, Generation};
-use super::{Failed, Flow, Master, outcome, pidfile};
+use super::{End, Failed, Flow, Master, outcome, pidfile};
 use crate::config::{Diagnostics, Severity};
 use crate::log::error_log::{ErrorLog, Sink, Target};
 use crate::log::facade;
@@ -37,10 +39,7 @@ impl Master {
         self.log(Level::Notice, format_args!("reconfiguring"));
         let pid_file = self.generation.pid_file().to_owned();
         let failure = match self.next_generation() {
-            Ok(next) => {
-                self.replace(next)?;
-                None
-            }
+            Ok(next) => self.replace(next)?,
             Err(why) => Some(why),
         };
         // Nobody may be waiting.
@@ -79,24 +78,49 @@ impl Master {
                 log.log(Level::Emerg, None, format_args!("{message}"));
                 Failed
             })?;
-            self.remove_pid_file();
         }
         Ok(next)
     }
 
-    /// Puts `next` into force. The sockets both have stay open all the while, so no connection is
+    /// Puts `next` into force, unless its workers fail to come up; the answer is what to tell
+    /// whoever asked. The sockets that both have stay open all the while, so no connection is
     /// refused.
-    fn replace(&mut self, next: Generation) -> Flow {
-        let mut previous = std::mem::replace(&mut self.generation, next);
-        let log = self.generation.runtime.error_log.clone();
+    fn replace(&mut self, next: Generation) -> ControlFlow<End, Option<String>> {
+        let previous = mem::replace(&mut self.generation, next);
+        let mut retiring = mem::take(&mut self.workers);
+        self.start_workers()?;
+        let came_up = self.workers.come_up();
+        let abandoned = match came_up {
+            true => previous,
+            false => {
+                mem::swap(&mut self.workers, &mut retiring);
+                mem::replace(&mut self.generation, previous)
+            }
+        };
+        self.abandon(abandoned);
+        retiring.retire(&self.generation.runtime.error_log);
+        self.workers.join(retiring);
+        if came_up {
+            return ControlFlow::Continue(None);
+        }
+        let message = "the new worker processes failed, the previous configuration stays in force";
+        self.log(Level::Emerg, format_args!("{message}"));
+        let told = format!(
+            "{}: [emerg] {message}; the error log says why\n",
+            crate::NAME
+        );
+        ControlFlow::Continue(Some(told))
+    }
+
+    /// Closes what only the generation that is not in force needs.
+    fn abandon(&self, mut other: Generation) {
+        let log = &self.generation.runtime.error_log;
         facade::set_main(log.clone());
         self.generation.redirect_stderr();
-        listen::close_all_but(&self.generation.sockets(), previous.stop_listening(), &log);
-        let mut retiring = std::mem::take(&mut self.workers);
-        self.start_workers()?;
-        retiring.retire(&log);
-        self.workers.join(retiring);
-        Flow::Continue(())
+        listen::close_all_but(&self.generation.sockets(), other.stop_listening(), log);
+        if other.pid_file() != self.generation.pid_file() {
+            pidfile::remove(other.pid_file(), log);
+        }
     }
 }
 

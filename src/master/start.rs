@@ -4,8 +4,9 @@ use std::env;
 use std::process::ExitCode;
 use std::rc::Rc;
 
-use super::daemon::{self, Caller};
+use super::daemon;
 use super::generation::{self, Generation};
+use super::ready::Promise;
 use super::stop::Phase;
 use super::workers::Workers;
 use super::{Failed, Invocation, Master, pidfile, signals};
@@ -82,7 +83,7 @@ impl Master {
     }
 
     /// The last steps, in the process that stays.
-    fn settle(&self, caller: Option<Caller>) -> Result<(), Failed> {
+    fn settle(&self, caller: Option<Promise>) -> Result<(), Failed> {
         let written = pidfile::write(
             self.generation.pid_file(),
             process::pid(),
@@ -95,8 +96,7 @@ impl Master {
         self.generation.redirect_stderr();
         error_log::echo_to_terminal(false);
         if let Some(caller) = caller {
-            // It may have been killed meanwhile, which is none of the server's business.
-            let _ = caller.release();
+            caller.keep();
         }
         Ok(())
     }

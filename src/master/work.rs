@@ -9,7 +9,7 @@ use std::rc::Rc;
 use super::generation::{self, Generation};
 use super::upgrade::environment;
 use super::workers::FATAL;
-use super::{Failed, Master, pidfile};
+use super::{Failed, Master, Newborn, pidfile};
 use crate::event::Signals;
 use crate::exchange::{ProcessSettings, Runtime};
 use crate::log::errno::Errno;
@@ -17,12 +17,16 @@ use crate::log::error_log::ErrorLog;
 use crate::log::level::Level;
 use crate::sys::process::{self, Resource};
 use crate::sys::shm::SharedMap;
-use crate::sys::signal::Blocked;
 use crate::worker::{self, Assignment};
 
 impl Master {
-    /// Becomes the worker `number` for good.
-    pub(super) fn work(self, number: usize, blocked: Blocked) -> ExitCode {
+    /// Becomes a worker for good.
+    pub(super) fn work(self, newborn: Newborn) -> ExitCode {
+        let Newborn {
+            number,
+            blocked,
+            promise,
+        } = newborn;
         let Self {
             generation,
             signals,
@@ -43,7 +47,11 @@ impl Master {
             .map_err(|error| fatal(&log, "sigaction()", &error))
             .and_then(|signals| take_place(&runtime.process, number, &log).map(|()| signals))
             .and_then(|signals| assign(generation, number, signals, counters));
-        match ready.and_then(|assignment| serve(assignment, &log)) {
+        let served = ready.and_then(|assignment| {
+            promise.keep();
+            serve(assignment, &log)
+        });
+        match served {
             Ok(()) => ExitCode::SUCCESS,
             Err(Failed) => ExitCode::from(FATAL),
         }

@@ -1,10 +1,12 @@
 //! The worker processes: forked, replaced when they die, told what to do.
 
+use std::io;
 use std::time::{Duration, Instant};
 
 use signal_hook::consts::SIGQUIT;
 
-use super::{End, Flow, Master, pidfile};
+use super::ready::{self, Expectation, News, Promise};
+use super::{End, Flow, Master, Newborn, pidfile};
 use crate::log::errno::Errno;
 use crate::log::error_log::ErrorLog;
 use crate::log::level::Level;
@@ -20,6 +22,9 @@ const FIRST_DELAY: Duration = Duration::from_millis(100);
 
 /// How often the delay is doubled.
 const DOUBLINGS: u32 = 6;
+
+/// How long to wait for new workers to come up before the old ones retire.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The exit code of a worker that another one in its place could only repeat.
 pub(super) const FATAL: u8 = 2;
@@ -41,6 +46,8 @@ struct Worker {
     exiting: bool,
     /// How many before it, one after another, failed at once.
     failures: u32,
+    /// Tells whether it came up.
+    expectation: Expectation,
 }
 
 /// A worker to be started later.
@@ -60,6 +67,15 @@ impl Workers {
     /// When the next one is to be started.
     pub fn next_due(&self) -> Option<Instant> {
         self.due.iter().map(|due| due.at).min()
+    }
+
+    /// Waits until all have come up; `false` if one has failed to. Those that take too long are
+    /// trusted to do so later.
+    pub fn come_up(&self) -> bool {
+        let deadline = Instant::now() + PATIENCE;
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let failed = |worker: &Worker| worker.expectation.wait(Some(left())) == News::Failed;
+        self.due.is_empty() && !self.running.iter().any(failed)
     }
 
     /// Sends all of them a signal to go on after.
@@ -118,6 +134,13 @@ impl Worker {
     }
 }
 
+/// A fork that no signal disturbs, with both sides of the news whether the child comes up.
+fn fork() -> io::Result<(Fork, Blocked, Expectation, Promise)> {
+    let (expectation, promise) = ready::pair()?;
+    let blocked = Blocked::all()?;
+    Ok((process::fork()?, blocked, expectation, promise))
+}
+
 /// After how many failures in a row how long to wait: the first replacement comes at once.
 fn delay(failures: u32) -> Duration {
     match failures {
@@ -148,17 +171,23 @@ impl Master {
     }
 
     fn start_worker(&mut self, number: usize, failures: u32) -> Flow {
-        let forked = Blocked::all().and_then(|blocked| Ok((process::fork()?, blocked)));
         let started = Instant::now();
-        match forked {
-            Ok((Fork::Child, blocked)) => return Flow::Break(End::Worker(number, blocked)),
-            Ok((Fork::Parent(pid), _)) => {
+        match fork() {
+            Ok((Fork::Child, blocked, _, promise)) => {
+                return Flow::Break(End::Worker(Newborn {
+                    number,
+                    blocked,
+                    promise,
+                }));
+            }
+            Ok((Fork::Parent(pid), _, expectation, _)) => {
                 let worker = Worker {
                     pid,
                     number,
                     started,
                     exiting: false,
                     failures,
+                    expectation,
                 };
                 self.workers.running.push(worker);
                 self.log(Level::Notice, format_args!("start worker process {pid}"));
@@ -283,6 +312,7 @@ mod tests {
             started: Instant::now(),
             exiting,
             failures: 0,
+            expectation: ready::pair().unwrap().0,
         };
         let due = Due {
             number: 2,
