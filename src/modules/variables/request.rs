@@ -30,10 +30,10 @@ pub(super) const ROWS: &[Variable] = &[
     row(
         "uri",
         "The path, decoded and normalised, as rewriting and internal redirects have left it.",
-        |exchange, out| filled(&exchange.path, out),
+        |exchange, out| text(&exchange.path, out),
     ),
     row("document_uri", "The same as `$uri`.", |exchange, out| {
-        filled(&exchange.path, out)
+        text(&exchange.path, out)
     }),
     row(
         "request_uri",

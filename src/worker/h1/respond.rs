@@ -9,7 +9,7 @@ use super::head::{self, Delimiter};
 use super::wire::Wire;
 use crate::exchange::{Body, Exchange, FileBody, Piece, Response, ResponseStream};
 use crate::files::is_settled;
-use crate::http::{Headers, Method, Status, Version};
+use crate::http::{Method, Status, Version};
 use crate::proto::h1::{chunked, response as writer};
 use crate::sys::fs::pread;
 use crate::worker::is_retiring;
@@ -126,13 +126,15 @@ async fn send_stream(
 
 /// Writes the last chunk and the fields behind it.
 fn end_chunks(wire: &Wire, exchange: &mut Exchange) {
-    let mut trailers = Headers::new();
-    for (name, value) in &exchange.response().trailers {
+    let templates = exchange.response().trailers.clone();
+    for (name, value) in templates {
+        // A trailer may refer to those before it.
         let value = value.expand(exchange).into_owned();
         if !value.is_empty() {
-            trailers.append(name.clone(), value);
+            exchange.sent.trailers.append(name, value);
         }
     }
+    let trailers = std::mem::take(&mut exchange.sent.trailers);
     frame(wire, exchange, |output| {
         output.extend_from_slice(b"0\r\n");
         writer::fields(&trailers, output);
