@@ -49,6 +49,11 @@ impl Request {
         }
     }
 
+    /// Whether the request line was understood, so that method and target are known.
+    pub fn has_line(&self) -> bool {
+        !self.method_text().is_empty()
+    }
+
     /// The length of the head in bytes.
     pub fn length(&self) -> u64 {
         (self.bytes.len() - self.head.line.text.range().start.min(self.bytes.len())) as u64

@@ -50,7 +50,7 @@ impl AccessWriter {
             Self::Syslog(syslog) => {
                 let line = line.strip_suffix(b"\n").unwrap_or(line);
                 if let Err(failure) = syslog.send(syslog.severity(), line) {
-                    facade::main().log(Level::Alert, None, format_args!("{failure}"));
+                    facade::main().log(failure.level(), None, format_args!("{failure}"));
                 }
             }
         }

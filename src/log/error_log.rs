@@ -120,7 +120,11 @@ impl ErrorLog {
             match &sink.target {
                 Target::Syslog(syslog) => {
                     if let Err(failure) = syslog.send(level, line.without_end()) {
-                        self.write_here(&Line::new(Level::Alert, None, format_args!("{failure}")));
+                        self.write_here(&Line::new(
+                            failure.level(),
+                            None,
+                            format_args!("{failure}"),
+                        ));
                     }
                 }
                 target => target.write_here(&line),

@@ -216,6 +216,16 @@ pub struct Failure<'a> {
     server: &'a Server,
 }
 
+impl Failure<'_> {
+    /// How bad it is: a server that does not listen is less than one that cannot be reached at all.
+    pub fn level(&self) -> Level {
+        match self.call {
+            "send()" => Level::Error,
+            _ => Level::Alert,
+        }
+    }
+}
+
 impl fmt::Display for Failure<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {

@@ -30,11 +30,9 @@ pub(super) const ROWS: &[Variable] = &[
     row(
         "uri",
         "The path, decoded and normalised, as rewriting and internal redirects have left it.",
-        |exchange, out| text(&exchange.path, out),
+        uri,
     ),
-    row("document_uri", "The same as `$uri`.", |exchange, out| {
-        text(&exchange.path, out)
-    }),
+    row("document_uri", "The same as `$uri`.", uri),
     row(
         "request_uri",
         "Path and arguments exactly as the client sent them.",
@@ -129,6 +127,12 @@ fn args(exchange: &Exchange, out: &mut Vec<u8>) -> Found {
 fn set_args(exchange: &mut Exchange, value: &[u8]) {
     exchange.args = value.to_vec();
     exchange.rewritten = true;
+}
+
+/// A target that could not be understood is an empty path.
+fn uri(exchange: &Exchange, out: &mut Vec<u8>) -> Found {
+    let known = exchange.request.has_line() || !exchange.path.is_empty();
+    known.then(|| out.extend_from_slice(&exchange.path))
 }
 
 /// A request that was refused before its target was understood has none.

@@ -46,22 +46,19 @@ pub async fn next(wire: &Rc<Wire>, first: bool) -> Intake {
     connection.requests.set(connection.requests.get() + 1);
     let mut exchange = Box::new(exchange(&connection, request, started));
     exchange.pipelined = pipelined;
-    let understood = match error {
-        Some(error) => Err(Refusal {
-            status: error.status(),
-            why: error.message(&exchange.request.bytes),
-        }),
-        None => understand(&mut exchange),
-    };
-    match understood {
+    match understand(&mut exchange, error) {
         Ok(()) => {
             admit(wire, &mut exchange);
             Intake::Request(exchange)
         }
         Err(Refusal { status, why }) => {
+            let part = match *exchange.path {
+                [] => "line",
+                _ => "headers",
+            };
             exchange.log(
                 Level::Info,
-                format_args!("{why} while reading client request headers"),
+                format_args!("{why} while reading client request {part}"),
             );
             Intake::Refused(exchange, status)
         }
@@ -177,8 +174,18 @@ fn refusal(status: Status, why: &str) -> Refusal {
     }
 }
 
-/// Makes sense of a head: framing, host, virtual host, path.
-fn understand(exchange: &mut Exchange) -> Result<(), Refusal> {
+/// Makes sense of a head: path, framing, host, virtual host. The path comes first, and the default
+/// server says how it is read, so that the log shows it even if the rest of the head is wrong.
+fn understand(exchange: &mut Exchange, error: Option<HeadError>) -> Result<(), Refusal> {
+    if exchange.request.has_line() && exchange.method != Method::Connect {
+        read_path(exchange)?;
+    }
+    if let Some(error) = error {
+        return Err(Refusal {
+            status: error.status(),
+            why: error.message(&exchange.request.bytes),
+        });
+    }
     let request = &mut exchange.request;
     request.framing = match Framing::derive(&request.head, &request.bytes) {
         Ok(framing) => framing,
@@ -198,7 +205,7 @@ fn understand(exchange: &mut Exchange) -> Result<(), Refusal> {
             why: format!("client sent {name} method"),
         });
     }
-    read_path(exchange)
+    Ok(())
 }
 
 /// The host of the target, or of the Host field, decides the virtual host.
