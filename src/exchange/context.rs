@@ -207,15 +207,12 @@ impl Exchange {
         self.location = Rc::clone(&server.base);
     }
 
-    /// Sets the variables named in the pattern by which the virtual host was found.
-    pub fn set_host_captures(&mut self, pattern: usize, captures: &Captures) {
+    /// Remembers what the pattern matched by which the virtual host was found.
+    pub fn set_host_captures(&mut self, pattern: usize, captures: Captures) {
         let server = Rc::clone(&self.server);
-        for (group, slot) in server.captures.get(pattern).into_iter().flatten() {
-            let value = captures
-                .get(*group)
-                .and_then(|(start, end)| self.request.host.get(start..end));
-            self.set_slot(*slot, value.map(Rc::from));
-        }
+        self.set_captures(captures, self.request.host.clone());
+        let names = server.captures.get(pattern);
+        self.name_captures(names.map_or(&[], |names| names));
     }
 
     /// Sets the variables named in the pattern that matched last.
@@ -299,9 +296,15 @@ impl fmt::Display for Context<'_> {
         write!(f, ", client: {}", exchange.connection.peer.host_text())?;
         write!(f, ", server: {}", text(&exchange.server.name))?;
         write!(f, ", request: \"{}\"", text(exchange.request.line()))?;
-        match exchange.request.known(KnownHeader::Host) {
-            Some(host) => write!(f, ", host: \"{}\"", text(host)),
-            None => Ok(()),
+        let fields = [
+            ("host", KnownHeader::Host),
+            ("referrer", KnownHeader::Referer),
+        ];
+        for (name, header) in fields {
+            if let Some(value) = exchange.request.known(header) {
+                write!(f, ", {name}: \"{}\"", text(value))?;
+            }
         }
+        Ok(())
     }
 }

@@ -233,13 +233,14 @@ fn choose_server(exchange: &mut Exchange) -> Result<(), Refusal> {
     };
     exchange.request.host = host;
     exchange.request.port = port;
-    if let Some(found) = found {
+    let pattern = found.and_then(|found| {
         exchange.set_server(found.value);
-        if let Some(tag) = found.pattern {
-            exchange.set_host_captures(tag, &captures);
-        }
+        found.pattern
+    });
+    match pattern {
+        Some(tag) => exchange.set_host_captures(tag, captures),
+        None => exchange.put_captures(captures, false),
     }
-    exchange.put_captures(captures, false);
     Ok(())
 }
 
