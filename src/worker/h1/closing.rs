@@ -2,12 +2,35 @@
 //! client gets to see the last response (`lingering_close`).
 
 use std::net::Shutdown;
+use std::pin::pin;
 use std::rc::Rc;
 
+use super::poll_once;
 use super::wire::{Received, Wire};
 use crate::event;
-use crate::exchange::{Exchange, LingeringClose};
+use crate::exchange::{BodyError, Exchange, LingeringClose, Response, runner};
+use crate::log::level::Level;
 use crate::sys::socket;
+
+/// Looks at what came of a body nobody read, before the response goes out. A client that waits for
+/// `100 Continue` is told to go on, since its next request comes behind the body. A malformed body
+/// is answered with 400 instead, since nobody knows what comes behind that.
+pub async fn look_at_body(exchange: &mut Exchange, response: Response) -> Response {
+    if !exchange.keep_alive || !exchange.body.is_pending() {
+        return response;
+    }
+    let mut scrap = Vec::new();
+    let patience = exchange.location.core.lingering_timeout;
+    exchange.body.set_limits(0, patience);
+    let skipped = poll_once(pin!(exchange.body.skip(&mut scrap))).await;
+    match skipped {
+        Some(Err(error @ BodyError::Malformed(why))) => {
+            exchange.log(Level::Error, format_args!("{why}"));
+            runner::refuse(exchange, error.status()).await
+        }
+        _ => response,
+    }
+}
 
 /// Reads the rest of the body away; `false` if it can't be had in time.
 pub async fn drain(exchange: &mut Exchange) -> bool {

@@ -97,7 +97,10 @@ async fn refuse(wire: &Rc<Wire>, mut exchange: Exchange, status: Status) {
 /// Runs one exchange, sends its response and leaves the connection where the next request starts.
 async fn serve(wire: &Rc<Wire>, exchange: &mut Exchange) -> Result<(), Broken> {
     let sent = match run(wire, exchange).await {
-        Ok(response) => respond::send(wire, exchange, response).await,
+        Ok(response) => {
+            let response = closing::look_at_body(exchange, response).await;
+            respond::send(wire, exchange, response).await
+        }
         Err(Broken) => {
             exchange.set_response(Response::new(Status::CLIENT_CLOSED_REQUEST));
             Err(Broken)
