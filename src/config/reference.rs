@@ -139,10 +139,17 @@ fn manual_row(out: &mut String, row: &Row) {
     }
 }
 
-/// Text that the manual's language prints as it is: backslashes, quotes, and no control line by
-/// accident.
+/// Text that the manual's language prints as it is: backslashes, quotes, signs beyond ASCII, and
+/// no control line by accident.
 fn escape(text: &str) -> String {
-    let text = text.replace('\\', "\\e").replace('"', "\\(dq");
+    let plain = text.replace('\\', "\\e").replace('"', "\\(dq");
+    let mut text = String::with_capacity(plain.len());
+    for sign in plain.chars() {
+        match sign.is_ascii() {
+            true => text.push(sign),
+            false => text.push_str(&format!("\\[u{:04X}]", u32::from(sign))),
+        }
+    }
     match text.starts_with(['.', '\'']) {
         true => format!("\\&{text}"),
         false => text,
