@@ -432,3 +432,21 @@ fn the_reference_comes_from_the_tables() {
     assert_eq!(none.code, 1);
     assert!(none.stderr.contains("sendfile"), "{}", none.stderr);
 }
+
+#[test]
+fn words_that_only_tune_nginx_are_accepted() {
+    let words = "lock_file logs/lock; timer_resolution 100ms; pcre_jit on; debug_points abort;\n\
+                 ssl_engine none; events { epoll_events 64; } http { }";
+    let checked = check(words);
+    assert_eq!(checked.code, 0, "{}", checked.stderr);
+    for word in [
+        "lock_file",
+        "timer_resolution",
+        "pcre_jit",
+        "debug_points",
+        "epoll_events",
+    ] {
+        let told = Finished::of(&["directives", word]);
+        assert!(told.stdout.contains("no effect"), "{word}: {}", told.stdout);
+    }
+}

@@ -693,3 +693,66 @@ fn what_may_not_be_read_is_forbidden() {
         "{log}"
     );
 }
+
+#[test]
+fn other_methods_get_other_settings() {
+    let server = serve(
+        "location / { access_log logs/here.log; limit_except GET { access_log logs/except.log; } }",
+    );
+    server.write("html/a", "a");
+    assert_eq!(server.get("/a").status, 200);
+    assert_eq!(server.request("HEAD", "/a", &[]).status, 200);
+    assert_eq!(server.request("DELETE", "/a", &[]).status, 405);
+    eventually("both logs are written", || {
+        server.read("logs/here.log").lines().count() == 2
+            && server.read("logs/except.log").contains("DELETE /a")
+    });
+}
+
+#[test]
+fn listings_round_sizes_and_tell_local_time() {
+    let server =
+        serve("location / { autoindex on; autoindex_exact_size off; autoindex_localtime on; }");
+    server.write("html/sizes/big", vec![0; 10 * 1024]);
+    let listing = server.get("/sizes/");
+    assert!(listing.text().contains("10K"), "{}", listing.text());
+}
+
+#[test]
+fn a_charset_goes_to_the_types_that_have_one() {
+    let server = serve(
+        "charset utf-8; types { text/css css; text/html html; image/png png; }
+         location / { }
+         location /css/ { charset_types text/css; alias %PREFIX%/html/; }",
+    );
+    for name in ["a.html", "a.css", "a.png"] {
+        server.write(&format!("html/{name}"), "x");
+    }
+    for (path, expected) in [
+        ("/a.html", "text/html; charset=utf-8"),
+        ("/a.css", "text/css"),
+        ("/a.png", "image/png"),
+        ("/css/a.css", "text/css; charset=utf-8"),
+        ("/css/a.html", "text/html; charset=utf-8"),
+    ] {
+        assert_eq!(
+            server.get(path).header("Content-Type"),
+            Some(expected),
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn trailers_are_inherited_as_told() {
+    let server = serve(
+        "add_trailer X-A a;
+         location / { add_trailer X-B b; }
+         location /merge { add_trailer_inherit merge; add_trailer X-B b; return 200 ok; }",
+    );
+    let merged = server.exchange("GET /merge HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert!(
+        merged.ends_with("0\r\nX-B: b\r\nX-A: a\r\n\r\n"),
+        "{merged}"
+    );
+}
