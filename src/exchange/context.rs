@@ -9,6 +9,7 @@ use crate::event;
 use crate::http::pattern::Captures;
 use crate::http::{Headers, KnownHeader, Method, Status};
 use crate::log::level::Level;
+use crate::net::address::Address;
 use crate::sys::random;
 
 /// How many internal redirects an exchange may make.
@@ -54,7 +55,7 @@ pub struct Exchange {
     pub request: Request,
     /// Its body.
     pub body: RequestBody,
-    /// The connection it came on.
+    /// The connection it came on; for who asks see [`Exchange::client`].
     pub connection: Rc<Connection>,
     /// The virtual host chosen for it.
     pub server: Rc<VirtualHost>,
@@ -86,6 +87,7 @@ pub struct Exchange {
     pub limit_rate: u64,
     /// Whether the connection will be kept after it.
     pub keep_alive: bool,
+    client: Option<Box<Address>>,
     carried: Option<Box<Response>>,
     captures: Captures,
     subject: Vec<u8>,
@@ -122,6 +124,7 @@ impl Exchange {
             sent: Sent::default(),
             pipelined: false,
             limit_rate: 0,
+            client: None,
             carried: None,
             captures: Captures::default(),
             subject: Vec::new(),
@@ -150,6 +153,16 @@ impl Exchange {
         let result = evaluate();
         std::mem::swap(&mut *self.response.borrow_mut(), response);
         result
+    }
+
+    /// The client's address: that of the connection's other end, or what took its place.
+    pub fn client(&self) -> &Address {
+        self.client.as_deref().unwrap_or(&self.connection.peer)
+    }
+
+    /// Has another address count as the client's, for this request (`set_real_ip_from`).
+    pub fn set_client(&mut self, client: Address) {
+        self.client = Some(Box::new(client));
     }
 
     /// Sixteen random bytes, the same for as long as the request lasts (`$request_id`).
@@ -293,7 +306,7 @@ impl fmt::Display for Context<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let exchange = self.0;
         let text = String::from_utf8_lossy;
-        write!(f, ", client: {}", exchange.connection.peer.host_text())?;
+        write!(f, ", client: {}", exchange.client().host_text())?;
         write!(f, ", server: {}", text(&exchange.server.name))?;
         write!(f, ", request: \"{}\"", text(exchange.request.line()))?;
         let fields = [

@@ -20,15 +20,15 @@ const fn row(
 
 pub(super) const ROWS: &[Variable] = &[
     row("remote_addr", "The client's address.", |exchange, out| {
-        address(&exchange.connection.peer, out)
+        address(&exchange.client(), out)
     }),
     row("remote_port", "The client's port.", |exchange, out| {
-        port(exchange.connection.peer.port(), out)
+        port(exchange.client().port(), out)
     }),
     row(
         "binary_remote_addr",
         "The client's address in binary: 4 bytes for IPv4, 16 for IPv6.",
-        |exchange, out| text(&exchange.connection.peer.binary(), out),
+        |exchange, out| text(&exchange.client().binary(), out),
     ),
     row(
         "server_addr",
