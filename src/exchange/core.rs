@@ -151,6 +151,7 @@ pub struct Core {
     /// `None` if it is not set.
     pub max_ranges: Option<usize>,
     pub satisfy: Satisfy,
+    pub auth_delay: Duration,
     pub error_pages: Rc<[ErrorPage]>,
     pub recursive_error_pages: bool,
     pub log_not_found: bool,
@@ -205,6 +206,7 @@ impl Default for Core {
             if_modified_since: IfModifiedSince::Exact,
             max_ranges: None,
             satisfy: Satisfy::All,
+            auth_delay: Duration::ZERO,
             error_pages: Rc::from([]),
             recursive_error_pages: false,
             log_not_found: true,

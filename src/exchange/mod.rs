@@ -5,6 +5,7 @@
 //! [`Handler`]s until one answers, sends the answer through [`Filter`]s, and leaves framing
 //! to the protocol that carried the request.
 
+mod access;
 mod body;
 mod connection;
 mod context;

@@ -7,7 +7,7 @@
 use std::rc::Rc;
 
 use super::plugs::{Phase, Step, Target};
-use super::{Body, ErrorPage, Exchange, Location, Response, Satisfy, ServerTokens, pages};
+use super::{Body, ErrorPage, Exchange, Location, Response, ServerTokens, access, pages};
 use crate::http::escape::{Escape, escape};
 use crate::http::{Method, Status};
 use crate::log::level::Level;
@@ -22,8 +22,8 @@ enum Start {
     Rewrite,
 }
 
-/// A step, once nothing has to be awaited.
-enum Verdict {
+/// A step, once nothing has to be awaited any more.
+pub(super) enum Verdict {
     Next,
     Granted,
     Respond(Response),
@@ -98,7 +98,7 @@ async fn walk(exchange: &mut Exchange, start: Start) -> Verdict {
         Phase::Content,
     ] {
         let verdict = match phase {
-            Phase::Access => check_access(exchange).await,
+            Phase::Access => access::check(exchange).await,
             _ => ask(exchange, phase).await,
         };
         if !matches!(verdict, Verdict::Next | Verdict::Granted) {
@@ -109,7 +109,7 @@ async fn walk(exchange: &mut Exchange, start: Start) -> Verdict {
 }
 
 /// Asks the handlers of a phase until one has something to say.
-async fn ask(exchange: &mut Exchange, phase: Phase) -> Verdict {
+pub(super) async fn ask(exchange: &mut Exchange, phase: Phase) -> Verdict {
     if exchange.location.handlers(phase).is_empty() {
         return Verdict::Next;
     }
@@ -123,31 +123,8 @@ async fn ask(exchange: &mut Exchange, phase: Phase) -> Verdict {
     Verdict::Next
 }
 
-/// The access phase: under `satisfy any`, a refusal counts only if nobody grants access.
-async fn check_access(exchange: &mut Exchange) -> Verdict {
-    if exchange.location.core.satisfy == Satisfy::All {
-        return ask(exchange, Phase::Access).await;
-    }
-    let location = Rc::clone(&exchange.location);
-    let mut refusal = Verdict::Next;
-    for handler in location.handlers(Phase::Access) {
-        match decided(handler.handle(exchange)).await {
-            Verdict::Next => {}
-            Verdict::Granted => return Verdict::Next,
-            Verdict::Respond(response) if is_refusal(response.status) => {
-                refusal = Verdict::Respond(response)
-            }
-            done => return done,
-        }
-    }
-    refusal
-}
-
-fn is_refusal(status: Status) -> bool {
-    status == Status::FORBIDDEN || status == Status::UNAUTHORIZED
-}
-
-async fn decided(mut step: Step<'_>) -> Verdict {
+/// What a step comes to.
+pub(super) async fn decided(mut step: Step<'_>) -> Verdict {
     loop {
         step = match step {
             Step::Declined => return Verdict::Next,

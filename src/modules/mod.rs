@@ -3,6 +3,7 @@
 //! [`ALL`] is the one list of them: its order is the order in which handlers of one phase are
 //! asked and in which filters see a response.
 
+pub mod access;
 pub mod access_log;
 pub mod autoindex;
 pub mod charset;
@@ -41,6 +42,7 @@ pub static ALL: &[&dyn AnyModule] = &[
     &access_log::AccessLog,
     // Handlers.
     &rewrite::Rewrite,
+    &access::Access,
     &try_files::TryFiles,
     &index::Index,
     &autoindex::Autoindex,

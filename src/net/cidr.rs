@@ -47,7 +47,12 @@ impl Cidr {
     /// Whether the address belongs to the network. An IPv4 address in IPv6 clothes
     /// (`::ffff:1.2.3.4`) counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
-        match (self.network, address.to_canonical()) {
+        self.contains_as_is(address.to_canonical())
+    }
+
+    /// As [`Cidr::contains`], but an IPv4 address in IPv6 clothes counts as IPv6.
+    pub fn contains_as_is(&self, address: IpAddr) -> bool {
+        match (self.network, address) {
             (IpAddr::V4(network), IpAddr::V4(address)) => {
                 address.to_bits() & mask_v4(self.length) == network.to_bits()
             }

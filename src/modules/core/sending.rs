@@ -88,4 +88,11 @@ pub(super) const RESPONSES: &[Row] = &[
             s.edit().satisfy = d.one_of(0, &[("all", Satisfy::All), ("any", Satisfy::Any)])?;
             Ok(())
         }),
+    row("auth_delay", HTTP_SERVER_LOCATION)
+        .syntax("time")
+        .default("0s")
+        .doc(
+            "Waits so long before a request is answered with 401, to make guessing passwords slow.",
+        )
+        .set(|s, d| d.duration(0).map(|time| s.edit().auth_delay = time)),
 ];

@@ -1,0 +1,67 @@
+//! The access phase: who may pass (`satisfy`), and how long a refusal takes (`auth_delay`).
+
+use std::rc::Rc;
+
+use super::plugs::Phase;
+use super::runner::{Verdict, ask, decided};
+use super::{Exchange, Response, Satisfy};
+use crate::event;
+use crate::http::Status;
+use crate::log::level::Level;
+
+/// Asks the access handlers: all must let the request pass, or one of them.
+pub(super) async fn check(exchange: &mut Exchange) -> Verdict {
+    let verdict = match exchange.location.core.satisfy {
+        Satisfy::All => ask(exchange, Phase::Access).await,
+        Satisfy::Any => ask_for_one(exchange).await,
+    };
+    if let Verdict::Respond(response) = &verdict
+        && response.status == Status::UNAUTHORIZED
+    {
+        delay(exchange).await;
+    }
+    verdict
+}
+
+/// `satisfy any`: a refusal counts only if nobody grants access.
+async fn ask_for_one(exchange: &mut Exchange) -> Verdict {
+    let location = Rc::clone(&exchange.location);
+    let mut refusal: Option<Response> = None;
+    for handler in location.handlers(Phase::Access) {
+        match decided(handler.handle(exchange)).await {
+            Verdict::Next => {}
+            Verdict::Granted => return Verdict::Next,
+            Verdict::Respond(response) if is_refusal(response.status) => {
+                // A client that may still log in is told so.
+                if !refusal.as_ref().is_some_and(asks_for_login) {
+                    refusal = Some(response);
+                }
+            }
+            done => return done,
+        }
+    }
+    let Some(response) = refusal else {
+        return Verdict::Next;
+    };
+    if response.status == Status::FORBIDDEN {
+        exchange.log(Level::Error, format_args!("access forbidden by rule"));
+    }
+    Verdict::Respond(response)
+}
+
+fn is_refusal(status: Status) -> bool {
+    status == Status::FORBIDDEN || status == Status::UNAUTHORIZED
+}
+
+fn asks_for_login(response: &Response) -> bool {
+    response.status == Status::UNAUTHORIZED
+}
+
+/// Makes guessing slow, whether it was the name or the password that was wrong.
+async fn delay(exchange: &Exchange) {
+    let delay = exchange.location.core.auth_delay;
+    if !delay.is_zero() {
+        exchange.log(Level::Info, format_args!("delaying unauthorized request"));
+        event::sleep(delay).await;
+    }
+}
