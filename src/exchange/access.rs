@@ -11,6 +11,10 @@ use crate::log::level::Level;
 
 /// Asks the access handlers: all must let the request pass, or one of them.
 pub(super) async fn check(exchange: &mut Exchange) -> Verdict {
+    // What a subrequest asks for, the request above it may have.
+    if exchange.depth > 0 {
+        return Verdict::Next;
+    }
     let verdict = match exchange.location.core.satisfy {
         Satisfy::All => ask(exchange, Phase::Access).await,
         Satisfy::Any => ask_for_one(exchange).await,

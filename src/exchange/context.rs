@@ -71,6 +71,8 @@ pub struct Exchange {
     pub path_in_alias: bool,
     /// Whether it came here by an internal redirect.
     pub internal: bool,
+    /// How many exchanges stand above it; 0 unless it is a subrequest.
+    pub depth: u8,
     /// Whether an `error_page` is being served.
     pub in_error_page: bool,
     /// The method to act by, which an error page turns into GET.
@@ -118,6 +120,7 @@ impl Exchange {
             rewritten: false,
             path_in_alias: false,
             internal: false,
+            depth: 0,
             in_error_page: false,
             status_override: None,
             started,
@@ -187,6 +190,17 @@ impl Exchange {
             slots.resize(self.server.slots.max(slot + 1), None);
         }
         slots[slot] = value;
+    }
+
+    /// Sets all slots as they are in `other`, for a subrequest or after it.
+    pub(super) fn copy_slots(&mut self, other: &Exchange) {
+        self.slots.clone_from(&other.slots);
+    }
+
+    /// Takes over by which id the request goes and who counts as its client, for a subrequest.
+    pub(super) fn copy_identity(&mut self, other: &Exchange) {
+        self.id = OnceCell::from(*other.id());
+        self.client.clone_from(&other.client);
     }
 
     /// What group `number` of the last regex matched.
@@ -309,6 +323,9 @@ impl fmt::Display for Context<'_> {
         write!(f, ", client: {}", exchange.client().host_text())?;
         write!(f, ", server: {}", text(&exchange.server.name))?;
         write!(f, ", request: \"{}\"", text(exchange.request.line()))?;
+        if exchange.depth > 0 {
+            write!(f, ", subrequest: \"{}\"", text(&exchange.path))?;
+        }
         let fields = [
             ("host", KnownHeader::Host),
             ("referrer", KnownHeader::Referer),

@@ -18,6 +18,7 @@ mod request_body;
 mod response;
 mod runtime;
 mod server;
+mod subrequest;
 mod template;
 mod variable;
 

@@ -79,6 +79,12 @@ pub trait Handler {
 pub trait Filter {
     /// The response to send instead of `response`.
     fn filter(&self, exchange: &Exchange, response: Response) -> Response;
+
+    /// Whether it also turns over what subrequests bring: only what changes bodies has to, for
+    /// nobody sees their heads.
+    fn sees_subrequests(&self) -> bool {
+        false
+    }
 }
 
 /// Told of every finished exchange.

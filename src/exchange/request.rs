@@ -5,7 +5,7 @@ use crate::proto::h1::framing::Framing;
 use crate::proto::h1::head::RequestHead;
 
 /// A request: its head, owned, and what was derived from it.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Request {
     /// The bytes the head's spans point into.
     pub bytes: Vec<u8>,

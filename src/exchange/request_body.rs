@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::{BodyInFile, Core, LocalBoxFuture};
@@ -83,7 +84,7 @@ impl Drop for TempFile {
 #[derive(Default)]
 pub struct RequestBody {
     source: Option<Box<dyn BodySource>>,
-    buffered: Option<BufferedBody>,
+    buffered: Option<Rc<BufferedBody>>,
     taken: u64,
 }
 
@@ -104,7 +105,16 @@ impl RequestBody {
 
     /// The body, if it was read whole.
     pub fn buffered(&self) -> Option<&BufferedBody> {
-        self.buffered.as_ref()
+        self.buffered.as_deref()
+    }
+
+    /// The same body for a subrequest, as far as it was read whole.
+    pub fn shared(&self) -> RequestBody {
+        RequestBody {
+            source: None,
+            buffered: self.buffered.clone(),
+            taken: self.taken,
+        }
     }
 
     /// Sets how large it may become (bytes; 0: no limit) and how long to wait for more of it.
@@ -153,11 +163,11 @@ impl RequestBody {
     pub async fn buffer(&mut self, core: &Core) -> Result<&BufferedBody, BodyError> {
         if self.buffered.is_none() {
             let body = self.read_whole(core).await?;
-            self.buffered = Some(body);
+            self.buffered = Some(Rc::new(body));
         }
         Ok(self
             .buffered
-            .get_or_insert_with(|| BufferedBody::Memory(Vec::new())))
+            .get_or_insert_with(|| Rc::new(BufferedBody::Memory(Vec::new()))))
     }
 
     async fn read_whole(&mut self, core: &Core) -> Result<BufferedBody, BodyError> {

@@ -36,6 +36,21 @@ pub async fn run(exchange: &mut Exchange) -> Response {
     conclude(exchange, verdict).await
 }
 
+/// Runs a subrequest until its response is known, which its variables then speak of, and returns
+/// the body of it.
+pub(super) async fn run_subrequest(exchange: &mut Exchange) -> Body {
+    let verdict = walk(exchange, Start::ServerRewrite).await;
+    let mut response = conclude(exchange, verdict).await;
+    let body = std::mem::take(&mut response.body);
+    exchange.set_response(response);
+    if exchange.location.core.log_subrequest {
+        for logger in &exchange.location.loggers {
+            logger.log(exchange);
+        }
+    }
+    body
+}
+
 /// Answers an exchange whose request could not be understood with the page of `status`.
 pub async fn refuse(exchange: &mut Exchange, status: Status) -> Response {
     conclude(exchange, Verdict::Respond(Response::page(status))).await
@@ -368,7 +383,9 @@ fn overridden(exchange: &mut Exchange, mut response: Response) -> Response {
 fn filtered(exchange: &mut Exchange, response: Response) -> Result<Response, Target> {
     let mut response = exchange.with_carried(response);
     let location = Rc::clone(&exchange.location);
-    for filter in &location.filters {
+    let is_main = exchange.depth == 0;
+    let filters = location.filters.iter();
+    for filter in filters.filter(|filter| is_main || filter.sees_subrequests()) {
         response = filter.filter(exchange, response);
         if matches!(response.body, Body::Page) {
             response = settle(exchange, response)?;

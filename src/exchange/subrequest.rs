@@ -1,0 +1,57 @@
+//! Subrequests: exchanges of their own for other URIs, on behalf of one that a client made.
+//!
+//! A subrequest has the request's header fields, its body as far as it was read, and its
+//! variables; path, arguments, location and response are its own. It runs from the server rewrite
+//! phase on, and nobody asks again whether the client may have it.
+
+use std::rc::Rc;
+
+use super::{Body, Exchange, runner};
+use crate::event;
+use crate::http::Method;
+use crate::log::level::Level;
+
+/// How deep subrequests may be nested.
+const MAX_DEPTH: u8 = 50;
+
+impl Exchange {
+    /// A GET for `path` (decoded) with `args`, to be run by [`Exchange::run_subrequest`] or
+    /// [`Exchange::run_in_background`]. `None` if they are nested too deeply, which is logged.
+    pub fn subrequest(&self, path: Vec<u8>, args: Vec<u8>) -> Option<Box<Exchange>> {
+        if self.depth >= MAX_DEPTH {
+            let path = String::from_utf8_lossy(&path);
+            let message = format_args!("subrequests cycle while processing \"{path}\"");
+            self.log(Level::Error, message);
+            return None;
+        }
+        let mut sub = Exchange::new(
+            self.request.clone(),
+            Rc::clone(&self.connection),
+            Rc::clone(&self.server),
+            self.started,
+        );
+        sub.method = Method::Get;
+        sub.body = self.body.shared();
+        (sub.path, sub.args) = (path, args);
+        (sub.internal, sub.rewritten) = (true, true);
+        sub.depth = self.depth + 1;
+        sub.copy_slots(self);
+        sub.copy_identity(self);
+        Some(Box::new(sub))
+    }
+
+    /// Runs `sub` and returns the body of its response, whose head `sub` then knows. Variables it
+    /// set are seen here.
+    pub async fn run_subrequest(&mut self, sub: &mut Exchange) -> Body {
+        let body = runner::run_subrequest(sub).await;
+        self.copy_slots(sub);
+        body
+    }
+
+    /// Runs `sub` while the request goes on, and forgets its response.
+    pub fn run_in_background(mut sub: Box<Exchange>) {
+        event::spawn(async move {
+            let _ = runner::run_subrequest(&mut sub).await;
+        });
+    }
+}
