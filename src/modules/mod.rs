@@ -14,6 +14,7 @@ pub mod fixture;
 pub mod headers;
 pub mod http;
 pub mod index;
+pub mod mirror;
 pub mod not_modified;
 pub mod process;
 pub mod range;
@@ -44,6 +45,7 @@ pub static ALL: &[&dyn AnyModule] = &[
     &rewrite::Rewrite,
     &access::Access,
     &try_files::TryFiles,
+    &mirror::Mirror,
     &index::Index,
     &autoindex::Autoindex,
     &static_files::StaticFiles,

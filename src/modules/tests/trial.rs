@@ -115,6 +115,8 @@ impl Site {
         let mut exchange = self.exchange(text.into_bytes());
         event::block_on(async move {
             let response = runner::run(&mut exchange).await;
+            // What it left running in the background has its turn.
+            event::yield_now().await;
             (exchange, response)
         })
         .unwrap()
