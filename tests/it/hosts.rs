@@ -207,3 +207,21 @@ fn a_proxy_tells_who_its_client_is() {
             .contains("broken header: \"PROXY NONSENSE")
     );
 }
+
+#[test]
+fn a_refusal_is_the_asked_site_s() {
+    let server = Site::http(
+        "server { listen 127.0.0.1:%PORT%; server_name first; return 200 first; }
+         server {
+            listen 127.0.0.1:%PORT%;
+            server_name second;
+            error_page 400 501 /sorry;
+            location = /sorry { return 200 \"$server_name is sorry\"; }
+         }",
+    )
+    .start();
+    for field in ["Transfer-Encoding: gzip", "Content-Length: x"] {
+        let response = server.request("POST", "/", &["Host: second", field]);
+        assert_eq!(response.text(), "second is sorry", "{field}");
+    }
+}

@@ -189,6 +189,22 @@ fn methods_and_versions_that_are_refused() {
 }
 
 #[test]
+fn a_refused_head_request_gets_no_body() {
+    let server = echo("");
+    for line in [
+        "HEAD /file HTTP/1.x",
+        "HEAD /file HTTP/2.0",
+        "HEAD /../file HTTP/1.1",
+    ] {
+        let answer = server.exchange(format!("{line}\r\nHost: a\r\nConnection: close\r\n\r\n"));
+        assert!(
+            answer.starts_with("HTTP/1.1 ") && answer.ends_with("\r\n\r\n"),
+            "{answer}"
+        );
+    }
+}
+
+#[test]
 fn http_0_9_gets_the_bare_file() {
     let server = echo("");
     assert_eq!(server.exchange("GET /file\r\n"), "a file");

@@ -268,6 +268,10 @@ impl RequestHead {
         };
         let end = memchr::memchr2(b'\r', b'\n', rest).unwrap_or(rest.len());
         self.line.text = Span::new(start, start + end);
+        // The refusal of a HEAD request has no body either.
+        let (method, text) = request_line::method(rest);
+        self.line.method = method;
+        self.line.method_text = text.shifted(start);
         Err(error)
     }
 
@@ -476,6 +480,19 @@ mod tests {
         };
         assert_eq!(parse(line(2000).as_bytes(), &options).0, Parse::Incomplete);
         assert_eq!(error(&line(2001), &options).0, 414);
+    }
+
+    #[test]
+    fn the_method_of_a_wrong_line_is_known() {
+        for (line, method) in [
+            ("HEAD /a HTTP/1.x\n", Method::Head),
+            ("HEAD /a HTTP/2.0\n", Method::Head),
+            ("head /a HTTP/1.1\n", Method::default()),
+        ] {
+            let (outcome, head) = parse(line.as_bytes(), &HeadOptions::default());
+            assert!(matches!(outcome, Parse::Error(_)), "{line}");
+            assert_eq!(head.method(), method, "{line}");
+        }
     }
 
     #[test]

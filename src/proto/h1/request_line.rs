@@ -77,6 +77,18 @@ pub fn parse(input: &[u8]) -> LineResult {
     }
 }
 
+/// The method of a line whose rest is wrong, and as it was sent.
+pub fn method(input: &[u8]) -> (Method, Span) {
+    let mut scanner = Scanner {
+        input,
+        at: 0,
+        line: RequestLine::default(),
+    };
+    // Without a method, both keep their defaults.
+    let _ = scanner.method();
+    (scanner.line.method, scanner.line.method_text)
+}
+
 /// Why scanning does not go on.
 enum Stop {
     Partial,

@@ -186,6 +186,8 @@ fn understand(exchange: &mut Exchange, error: Option<HeadError>) -> Result<(), R
             why: error.message(&exchange.request.bytes),
         });
     }
+    // First, so that the site which was asked for says what its error pages are.
+    choose_server(exchange)?;
     let request = &mut exchange.request;
     request.framing = match Framing::derive(&request.head, &request.bytes) {
         Ok(framing) => framing,
@@ -197,7 +199,6 @@ fn understand(exchange: &mut Exchange, error: Option<HeadError>) -> Result<(), R
         }
     };
     exchange.keep_alive = request.framing.keep_alive;
-    choose_server(exchange)?;
     if matches!(exchange.method, Method::Trace | Method::Connect) {
         let name = exchange.method.as_str();
         return Err(Refusal {
