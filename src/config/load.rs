@@ -13,7 +13,7 @@ use super::suggest;
 use super::table::{AnyModule, Contexts, Ending, Module, Row, Stage, context};
 use super::tree::{Sources, Span, Statement, Word};
 use super::usage::{Finish, Use, World};
-use crate::exchange::Names;
+use crate::exchange::{Names, Zones};
 use crate::log::open_files::LogFiles;
 
 /// What a configuration is read with.
@@ -81,6 +81,8 @@ pub struct Configuration {
     pub slots: usize,
     /// The log files it names.
     pub logs: Rc<LogFiles>,
+    /// The memory its workers share.
+    pub zones: Rc<Zones>,
     /// What was found that does not keep it from being used.
     pub warnings: Diagnostics,
     sources: Rc<Sources>,
@@ -142,6 +144,8 @@ fn load_with(
         )),
         used: RefCell::default(),
         logs: Rc::default(),
+        zones: Rc::default(),
+        zones_used: RefCell::default(),
     };
     let mut reader = Reader::new(&world);
     let globals = options.globals.clone();
@@ -160,6 +164,7 @@ fn load_with(
         &statements,
     );
     world.resolve_variables();
+    world.check_zones();
     let slots = world.names.borrow().slots();
     let found = Diagnostics::new(world.found.into_inner(), Rc::clone(&sources));
     match found.fatal() {
@@ -168,6 +173,7 @@ fn load_with(
             root,
             slots,
             logs: world.logs,
+            zones: world.zones,
             warnings: found,
             sources,
         }),

@@ -13,9 +13,12 @@ use super::suggest;
 use super::table::{Contexts, Module};
 use super::tree::{Span, Statement, Word, path_bytes};
 use super::units;
-use crate::exchange::{Evaluate, Names, Setter, Template, VariableRef};
+use crate::exchange::{Evaluate, Names, Purpose, Setter, Template, VariableRef, Zone, Zones};
 use crate::http::pattern::Pattern;
 use crate::log::open_files::LogFiles;
+
+/// The least a zone may be: eight pages of memory.
+const MIN_ZONE: usize = 8 * 4096;
 
 /// What all uses of one configuration share.
 pub(super) struct World {
@@ -33,6 +36,10 @@ pub(super) struct World {
     pub used: RefCell<Vec<(Rc<VariableRef>, Span)>>,
     /// The log files of the configuration.
     pub logs: Rc<LogFiles>,
+    /// The memory its workers will share.
+    pub zones: Rc<Zones>,
+    /// Where zones were used.
+    pub zones_used: RefCell<Vec<(Box<[u8]>, Span)>>,
 }
 
 impl World {
@@ -50,6 +57,17 @@ impl World {
         let found = self.found.borrow();
         let mut later = found.iter().skip(count);
         later.any(|mistake| mistake.severity == Severity::Emerg)
+    }
+
+    /// Complains of zones that are used but not declared anywhere.
+    pub(super) fn check_zones(&self) {
+        for (name, span) in self.zones_used.borrow().iter() {
+            if self.zones.lacks_size(name) {
+                let name = String::from_utf8_lossy(name);
+                let message = format!("zero size shared memory zone \"{name}\"");
+                self.report(Mistake::emerg(*span, message));
+            }
+        }
     }
 
     /// Binds all variables to their meanings, once every name is known.
@@ -387,6 +405,36 @@ impl<'a> Use<'a> {
     /// The log files of the configuration.
     pub fn logs(&self) -> &Rc<LogFiles> {
         &self.world.logs
+    }
+
+    /// The zone `name` (from argument `i`), which some other directive declares.
+    ///
+    /// # Errors
+    /// The name has another use.
+    pub fn zone<P: Purpose>(&self, i: usize, name: &[u8]) -> Result<Rc<Zone<P>>, Mistake> {
+        let zone = self.world.zones.declare(name, 0);
+        let zone = zone.map_err(|message| self.mistake(i, message))?;
+        let mut used = self.world.zones_used.borrow_mut();
+        used.push((name.into(), self.span_of(i)));
+        Ok(zone)
+    }
+
+    /// The zone that `declared` (from argument `i`) declares as `name:size`.
+    ///
+    /// # Errors
+    /// There is no size or one too small, or the name has another use or size.
+    pub fn new_zone<P: Purpose>(&self, i: usize, declared: &[u8]) -> Result<Rc<Zone<P>>, Mistake> {
+        let colon = memchr::memchr(b':', declared);
+        let size = colon.and_then(|colon| units::size(&declared[colon + 1..]));
+        let size = size.and_then(|size| usize::try_from(size).ok());
+        let (Some(colon), Some(size)) = (colon, size) else {
+            return Err(self.mistake(i, format!("invalid zone size \"{}\"", self.lossy(i))));
+        };
+        if size < MIN_ZONE {
+            return Err(self.mistake(i, format!("zone \"{}\" is too small", self.lossy(i))));
+        }
+        let zone = self.world.zones.declare(&declared[..colon], size);
+        zone.map_err(|message| self.mistake(i, message))
     }
 
     /// The lines of a data block (`types`, `map`, `geo`), each to be read like a directive.

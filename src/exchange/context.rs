@@ -1,5 +1,6 @@
 //! The exchange: one request on its way to its response.
 
+use std::any::Any;
 use std::cell::{OnceCell, Ref, RefCell};
 use std::fmt;
 use std::rc::Rc;
@@ -90,6 +91,7 @@ pub struct Exchange {
     /// Whether the connection will be kept after it.
     pub keep_alive: bool,
     client: Option<Box<Address>>,
+    notes: Vec<Box<dyn Any>>,
     carried: Option<Box<Response>>,
     captures: Captures,
     subject: Vec<u8>,
@@ -128,6 +130,7 @@ impl Exchange {
             pipelined: false,
             limit_rate: 0,
             client: None,
+            notes: Vec::new(),
             carried: None,
             captures: Captures::default(),
             subject: Vec::new(),
@@ -166,6 +169,17 @@ impl Exchange {
     /// Has another address count as the client's, for this request (`set_real_ip_from`).
     pub fn set_client(&mut self, client: Address) {
         self.client = Some(Box::new(client));
+    }
+
+    /// What a module noted of the exchange, each a type of its own; dropped with the exchange.
+    pub fn noted<T: 'static>(&self) -> Option<&T> {
+        self.notes.iter().find_map(|note| note.downcast_ref())
+    }
+
+    /// Notes something of the exchange, instead of what was noted of the same type.
+    pub fn note<T: 'static>(&mut self, value: T) {
+        self.notes.retain(|note| !note.is::<T>());
+        self.notes.push(Box::new(value));
     }
 
     /// Sixteen random bytes, the same for as long as the request lasts (`$request_id`).

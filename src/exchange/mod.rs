@@ -21,6 +21,7 @@ mod server;
 mod subrequest;
 mod template;
 mod variable;
+mod zone;
 
 pub mod pages;
 pub mod runner;
@@ -44,3 +45,4 @@ pub use self::runtime::{
 pub use self::server::{ServerSettings, VirtualHost};
 pub use self::template::{BadTemplate, Template};
 pub use self::variable::{Evaluate, Get, Names, Setter, Variable, VariableRef};
+pub use self::zone::{Key, Place, Purpose, Table, Zone, Zones};

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::VirtualHost;
+use super::{VirtualHost, Zones};
 use crate::event::Method;
 use crate::log::error_log::ErrorLog;
 use crate::log::open_files::LogFiles;
@@ -23,6 +23,8 @@ pub struct Runtime {
     pub error_log: ErrorLog,
     /// All log files of the configuration.
     pub logs: Rc<LogFiles>,
+    /// The memory its workers share.
+    pub zones: Rc<Zones>,
     /// Folders to be made before workers start (`client_body_temp_path` …).
     pub folders: Vec<Vec<u8>>,
 }

@@ -148,6 +148,20 @@ pub fn open_files(runtime: &Runtime, logs: &Path, log: &ErrorLog) -> Result<(), 
     opened.map_err(|error| report(log, &error.to_string()))
 }
 
+/// Maps the zones of a configuration, or takes those of `previous` over.
+///
+/// # Errors
+/// There is no memory, or a zone would change its meaning; `log` says which.
+pub fn open_zones(
+    runtime: &Runtime,
+    previous: Option<&Runtime>,
+    log: &ErrorLog,
+) -> Result<(), Failed> {
+    let previous = previous.map(|previous| &*previous.zones);
+    let opened = runtime.zones.open(previous);
+    opened.map_err(|message| report(log, &message))
+}
+
 /// Tries what starting a server with this configuration would do, for `-t`.
 ///
 /// # Errors
@@ -156,6 +170,7 @@ pub fn check(runtime: &Runtime, logs: &Path, log: &ErrorLog) -> Result<(), Faile
     let pid_file = path(&runtime.process.pid);
     pidfile::test(pid_file, logs).map_err(|message| report(log, &message))?;
     open_files(runtime, logs, log)?;
+    open_zones(runtime, None, log)?;
     let wanted: Vec<ListenOptions> = runtime
         .sockets
         .iter()

@@ -71,6 +71,7 @@ impl Master {
         log: &ErrorLog,
     ) -> Result<Generation, Failed> {
         generation::open_files(&runtime, &self.invocation.logs, log)?;
+        generation::open_zones(&runtime, Some(&self.generation.runtime), log)?;
         let next = Generation::open(Rc::new(runtime), &self.generation.sockets(), log)?;
         if next.pid_file() != self.generation.pid_file() {
             let logs = &self.invocation.logs;

@@ -41,6 +41,7 @@ impl Master {
         let parent = process::parent_pid();
         let inherited = inherited(&invocation);
         generation::open_files(&runtime, &invocation.logs, log)?;
+        generation::open_zones(&runtime, None, log)?;
         let log = runtime.error_log.clone();
         facade::set_main(log.clone());
         let emerg = |call: &'static str| {

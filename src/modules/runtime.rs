@@ -32,6 +32,7 @@ pub fn load(main: &Path, options: &Options) -> Result<(Runtime, Diagnostics), Di
         error_log: root.settings::<CoreModule>().core.error_log.clone(),
         folders: folders(&configuration),
         logs: Rc::clone(&configuration.logs),
+        zones: Rc::clone(&configuration.zones),
     };
     Ok((runtime, found))
 }

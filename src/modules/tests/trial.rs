@@ -58,6 +58,7 @@ impl Site {
         let loaded = load_text(ALL, Path::new("t.conf"), text.as_bytes(), &options);
         let configuration = loaded.unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
         configuration.logs.open().unwrap();
+        configuration.zones.open(None).unwrap();
         let mut mistakes = Vec::new();
         let sockets = http::install(&configuration, &mut mistakes);
         assert!(mistakes.is_empty(), "{mistakes:?}");

@@ -20,7 +20,7 @@ const fn row(
 
 pub(super) const ROWS: &[Variable] = &[
     row("remote_addr", "The client's address.", |exchange, out| {
-        address(&exchange.client(), out)
+        address(exchange.client(), out)
     }),
     row("remote_port", "The client's port.", |exchange, out| {
         port(exchange.client().port(), out)

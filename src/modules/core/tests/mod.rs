@@ -147,6 +147,7 @@ fn words() {
         LingeringClose::Always
     );
     assert_eq!(core("satisfy any;").satisfy, Satisfy::Any);
+    assert_eq!(core("auth_delay 2s;").auth_delay.as_secs(), 2);
     assert_eq!(
         core("server_tokens build;").server_tokens,
         ServerTokens::Build
