@@ -30,7 +30,6 @@ impl Module for Events {
     const NAME: &'static str = "events";
     const DIRECTIVES: &'static [Row] = &[
         row("events")
-            .syntax("{ ... }")
             .contexts(MAIN)
             .none()
             .doc("Holds what is said of connections and how workers wait for them.")

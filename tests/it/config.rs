@@ -419,6 +419,7 @@ fn the_reference_comes_from_the_tables() {
         assert!(one.stdout.contains(piece), "{piece} in {}", one.stdout);
     }
     let all = Finished::of(&["directives"]);
+    assert!(all.stdout.contains("\nhttp { ... }\n"), "{}", all.stdout);
     for name in [
         "listen",
         "server_name",
@@ -448,5 +449,46 @@ fn words_that_only_tune_nginx_are_accepted() {
     ] {
         let told = Finished::of(&["directives", word]);
         assert!(told.stdout.contains("no effect"), "{word}: {}", told.stdout);
+    }
+}
+
+/// Every directive there is, each where it may stand.
+const EVERY_DIRECTIVE: &str = include_str!("every.conf");
+
+#[test]
+fn every_directive_is_accepted() {
+    let checked = Site::conf(EVERY_DIRECTIVE).run(&["-t"]);
+    assert_eq!(checked.code, 0, "{}", checked.stderr);
+    let words: Vec<&str> = EVERY_DIRECTIVE.split([' ', ';', '\n']).collect();
+    let all = Finished::of(&["directives"]).stdout;
+    let names = all
+        .lines()
+        .filter_map(|line| line.split(&[' ', ';']).next());
+    let missing: Vec<&str> = names.filter(|name| !words.contains(name)).collect();
+    assert_eq!(missing, [""; 0], "no scenario knows these");
+}
+
+#[test]
+fn no_directive_is_accepted_in_the_wrong_place() {
+    // Each line goes where only the other kind of line belongs.
+    for (line, block) in [
+        ("worker_processes 2;", "http"),
+        ("worker_connections 10;", "http"),
+        ("sendfile on;", "events"),
+        ("listen 80;", "http"),
+        ("server_name a;", "http"),
+        ("internal;", "http"),
+        ("try_files a =404;", "http"),
+        ("log_format a b;", "events"),
+    ] {
+        let other = if block == "http" { "events" } else { "http" };
+        let checked = check(&format!("{block} {{ {line} }} {other} {{}}"));
+        let name = line.split(' ').next().unwrap().trim_end_matches(';');
+        let told = format!("\"{name}\" directive is not allowed here in ");
+        assert!(
+            checked.stderr.contains(&told),
+            "{told} in {}",
+            checked.stderr
+        );
     }
 }

@@ -756,3 +756,14 @@ fn trailers_are_inherited_as_told() {
         "{merged}"
     );
 }
+#[test]
+fn methods_may_be_limited() {
+    let server = serve("location / { limit_except GET { deny all; } }");
+    for (method, status) in [("GET", 200), ("HEAD", 200), ("POST", 403), ("DELETE", 403)] {
+        assert_eq!(
+            server.request(method, "/a.txt", &[]).status,
+            status,
+            "{method}"
+        );
+    }
+}

@@ -9,7 +9,6 @@ use crate::http::mime::MimeTypes;
 
 pub(super) const ROWS: &[Row] = &[
     row("types", HTTP_SERVER_LOCATION)
-        .syntax("{ ... }")
         .default("{ text/html html; image/gif gif; image/jpeg jpg; }")
         .none()
         .doc("Lists media types with the file name extensions they have, in any letter case.")

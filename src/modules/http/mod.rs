@@ -44,20 +44,18 @@ impl Module for Http {
     const NAME: &'static str = "http";
     const DIRECTIVES: &'static [Directive<Settings>] = &[
         directive("http")
-            .syntax("{ … }")
             .contexts(MAIN)
             .none()
             .doc("Holds everything of the HTTP server.")
             .open(HTTP, |_, _| Ok(()))
             .once(),
         directive("server")
-            .syntax("{ … }")
             .contexts(HTTP)
             .none()
             .doc("Describes a virtual host.")
             .open(SERVER, |_, _| Ok(())),
         directive("location")
-            .syntax("[= | ~ | ~* | ^~] uri { … } or @name { … }")
+            .syntax("[= | ~ | ~* | ^~] uri | @name")
             .contexts(SERVER | LOCATION)
             .arity(Arity::Between(1, 2))
             .doc("Settings for the requests whose path begins with, equals or matches the given one.")
@@ -69,7 +67,7 @@ impl Module for Http {
                 Ok(())
             }),
         directive("limit_except")
-            .syntax("method ... { … }")
+            .syntax("method ...")
             .contexts(LOCATION)
             .at_least(1)
             .doc("Settings for requests with any other method than the given ones; GET implies HEAD.")
