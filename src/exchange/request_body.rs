@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::{BodyInFile, Core, LocalBoxFuture};
-use crate::http::Status;
+use crate::http::{Headers, Status};
 
 /// Why a body could not be had.
 #[derive(Debug)]
@@ -45,6 +45,9 @@ pub trait BodySource {
 
     /// Sets how large it may become (bytes; 0: no limit) and how long to wait for more of it.
     fn set_limits(&mut self, bytes: u64, patience: Duration);
+
+    /// Sends an interim response (1xx) ahead of the final one; it leaves before the next wait.
+    fn inform(&mut self, status: Status, headers: &Headers);
 
     /// How many bytes it has taken from the connection, framing included.
     fn taken(&self) -> u64;
@@ -121,6 +124,20 @@ impl RequestBody {
     pub fn set_limits(&mut self, bytes: u64, patience: Duration) {
         if let Some(source) = &mut self.source {
             source.set_limits(bytes, patience);
+        }
+    }
+
+    /// Puts another source in front of the one there is, if something is still to be read: one
+    /// that counts, say.
+    pub fn wrap(&mut self, wrap: impl FnOnce(Box<dyn BodySource>) -> Box<dyn BodySource>) {
+        self.source = self.source.take().map(wrap);
+    }
+
+    /// Sends an interim response (1xx), as long as the body is being read. The caller sees to it
+    /// that the client knows such responses (HTTP/1.0 does not).
+    pub fn inform(&mut self, status: Status, headers: &Headers) {
+        if let Some(source) = &mut self.source {
+            source.inform(status, headers);
         }
     }
 

@@ -1,6 +1,7 @@
 //! HTTP's vocabulary as pure values: no I/O.
 
 pub mod args;
+pub mod base64;
 pub mod basic;
 pub mod conditional;
 pub mod cookie;

@@ -12,6 +12,7 @@ impl Status {
     pub const SWITCHING_PROTOCOLS: Status = Status(101);
     pub const PROCESSING: Status = Status(102);
     pub const EARLY_HINTS: Status = Status(103);
+    pub const UPLOAD_RESUMPTION_SUPPORTED: Status = Status(104);
     pub const OK: Status = Status(200);
     pub const CREATED: Status = Status(201);
     pub const ACCEPTED: Status = Status(202);
@@ -45,6 +46,7 @@ impl Status {
     pub const LOCKED: Status = Status(423);
     pub const FAILED_DEPENDENCY: Status = Status(424);
     pub const TOO_MANY_REQUESTS: Status = Status(429);
+    pub const CHECKSUM_MISMATCH: Status = Status(460);
     pub const INTERNAL_SERVER_ERROR: Status = Status(500);
     pub const NOT_IMPLEMENTED: Status = Status(501);
     pub const BAD_GATEWAY: Status = Status(502);
@@ -123,6 +125,7 @@ impl Status {
             100 => "Continue",
             101 => "Switching Protocols",
             103 => "Early Hints",
+            104 => "Upload Resumption Supported",
             200 => "OK",
             201 => "Created",
             202 => "Accepted",
@@ -153,6 +156,7 @@ impl Status {
             416 => "Requested Range Not Satisfiable",
             421 => "Misdirected Request",
             429 => "Too Many Requests",
+            460 => "Checksum Mismatch",
             500 => "Internal Server Error",
             501 => "Not Implemented",
             502 => "Bad Gateway",

@@ -26,6 +26,7 @@ pub mod temp_paths;
 #[cfg(test)]
 pub mod tests;
 pub mod try_files;
+pub mod upload;
 pub mod variables;
 
 use crate::config::AnyModule;
@@ -46,6 +47,7 @@ pub static ALL: &[&dyn AnyModule] = &[
     &access::Access,
     &try_files::TryFiles,
     &mirror::Mirror,
+    &upload::Upload,
     &index::Index,
     &autoindex::Autoindex,
     &static_files::StaticFiles,

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::core::CoreModule;
 use super::events::Events;
 use super::process::Process;
+use super::upload::Upload;
 use super::{ALL, http};
 use crate::config::context::{EVENTS, HTTP, SERVER};
 use crate::config::{self, Block, Configuration, Diagnostics, Options};
@@ -42,7 +43,7 @@ fn events(root: &Block) -> EventSettings {
     block.settings::<Events>().values.clone()
 }
 
-/// The folders for temporary files that servers use, each once.
+/// The folders that servers write to, each once.
 fn folders(configuration: &Configuration) -> Vec<Vec<u8>> {
     let mut folders = Vec::new();
     for http in configuration.root.within(HTTP) {
@@ -55,6 +56,7 @@ fn folders(configuration: &Configuration) -> Vec<Vec<u8>> {
 }
 
 fn add_folders(block: &Block, folders: &mut Vec<Vec<u8>>) {
+    folders.extend(block.settings::<Upload>().missing_folder());
     folders.push(
         block
             .settings::<CoreModule>()

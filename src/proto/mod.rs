@@ -1,4 +1,5 @@
 //! Sans-I/O codecs: bytes to values and back.
 
 pub mod h1;
+pub mod multipart;
 pub mod proxy_protocol;

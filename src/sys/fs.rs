@@ -319,6 +319,45 @@ pub fn mkdir(path: &(impl FileName + ?Sized), mode: u32) -> io::Result<()> {
     })
 }
 
+/// Renames a file; fails with `EEXIST` if the new name is taken.
+pub fn rename_new(
+    from: &(impl FileName + ?Sized),
+    to: &(impl FileName + ?Sized),
+) -> io::Result<()> {
+    let at = libc::AT_FDCWD;
+    let renamed = with_c_name(from, |from| {
+        with_c_name(to, |to| {
+            let flags = libc::RENAME_NOREPLACE;
+            // SAFETY: both names are terminated by a NUL.
+            check(unsafe { libc::renameat2(at, from.as_ptr(), at, to.as_ptr(), flags) }).map(drop)
+        })
+    });
+    match renamed {
+        // The file system does not know the flag: a second name is as atomic.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+            with_c_name(from, |from| {
+                with_c_name(to, |to| {
+                    // SAFETY: both names are terminated by a NUL.
+                    check(unsafe { libc::link(from.as_ptr(), to.as_ptr()) })?;
+                    // SAFETY: as above.
+                    check(unsafe { libc::unlink(from.as_ptr()) }).map(drop)
+                })
+            })
+        }
+        renamed => renamed,
+    }
+}
+
+/// How many bytes an unprivileged user may still write to the file system of `fd`.
+pub fn free_space(fd: BorrowedFd<'_>) -> io::Result<u64> {
+    let mut stat = MaybeUninit::<libc::statvfs>::zeroed();
+    // SAFETY: there is room for the answer.
+    check(unsafe { libc::fstatvfs(fd.as_raw_fd(), stat.as_mut_ptr()) })?;
+    // SAFETY: zeroes are a valid `statvfs`, and the call has filled it in.
+    let stat = unsafe { stat.assume_init() };
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
 /// Changes the owner; `None` leaves the group as it is.
 pub fn chown(path: &(impl FileName + ?Sized), uid: u32, gid: Option<u32>) -> io::Result<()> {
     with_c_name(path, |path| {
@@ -357,6 +396,19 @@ mod tests {
             fstat(open(&file, Flags::READ).unwrap().as_fd()).unwrap(),
             known
         );
+    }
+
+    #[test]
+    fn a_new_name_replaces_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name| folder.path().join(name);
+        std::fs::write(path("a"), "a").unwrap();
+        std::fs::write(path("b"), "b").unwrap();
+        let taken = rename_new(&path("a"), &path("b")).unwrap_err();
+        assert_eq!(taken.kind(), io::ErrorKind::AlreadyExists);
+        rename_new(&path("a"), &path("c")).unwrap();
+        assert_eq!(std::fs::read(path("c")).unwrap(), b"a");
+        assert!(free_space(open(folder.path(), Flags::READ).unwrap().as_fd()).unwrap() > 0);
     }
 
     #[test]

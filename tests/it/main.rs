@@ -13,3 +13,4 @@ mod http1;
 mod logs;
 mod process;
 mod support;
+mod upload;

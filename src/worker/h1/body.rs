@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::wire::{Received, Wire};
 use crate::event;
 use crate::exchange::{BodyError, BodySource, LocalBoxFuture};
+use crate::http::{Headers, Status};
 use crate::proto::h1::chunked::{Chunked, Event};
 use crate::proto::h1::framing::{BodyFraming, Framing};
 
@@ -111,6 +112,22 @@ impl BodySource for Source {
     fn set_limits(&mut self, bytes: u64, patience: Duration) {
         self.limit = bytes;
         self.patience = patience;
+    }
+
+    fn inform(&mut self, status: Status, headers: &Headers) {
+        self.wire.write(|output| {
+            output.extend_from_slice(b"HTTP/1.1 ");
+            output.extend_from_slice(&status.digits());
+            output.push(b' ');
+            output.extend_from_slice(status.reason().as_bytes());
+            for field in headers {
+                output.extend_from_slice(b"\r\n");
+                output.extend_from_slice(&field.name);
+                output.extend_from_slice(b": ");
+                output.extend_from_slice(&field.value);
+            }
+            output.extend_from_slice(b"\r\n\r\n");
+        });
     }
 
     fn taken(&self) -> u64 {
