@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
@@ -187,6 +188,28 @@ impl RequestBody {
             .get_or_insert_with(|| Rc::new(BufferedBody::Memory(Vec::new()))))
     }
 
+    /// Reads the body whole into a temporary file, however short it is, and hands the file over.
+    ///
+    /// # Errors
+    /// See [`BodyError`].
+    pub async fn into_file(&mut self, core: &Core) -> Result<TempFile, BodyError> {
+        let mut file = match self.buffered.take().map(Rc::try_unwrap) {
+            Some(Ok(BufferedBody::File(file))) => return Ok(file),
+            Some(Ok(BufferedBody::Memory(bytes))) => TempFile::with(core, &mut &*bytes)?,
+            Some(Err(shared)) => match &*shared {
+                BufferedBody::File(file) => TempFile::with(core, &mut file.reopen()?)?,
+                BufferedBody::Memory(bytes) => TempFile::with(core, &mut &**bytes)?,
+            },
+            None => TempFile::create(core, false)?,
+        };
+        let mut memory = Vec::new();
+        while self.read(&mut memory).await? > 0 {
+            file.append(&memory)?;
+            memory.clear();
+        }
+        Ok(file)
+    }
+
     async fn read_whole(&mut self, core: &Core) -> Result<BufferedBody, BodyError> {
         let mut memory = Vec::new();
         let mut file = match core.client_body_in_file_only {
@@ -208,6 +231,11 @@ impl RequestBody {
 }
 
 impl TempFile {
+    /// Leaves the file where it is, or says that it was moved elsewhere.
+    pub fn keep(&mut self) {
+        self.keep = true;
+    }
+
     fn create(core: &Core, keep: bool) -> Result<TempFile, BodyError> {
         let (file, path) = create_unique(core).map_err(BodyError::File)?;
         Ok(TempFile {
@@ -216,6 +244,18 @@ impl TempFile {
             length: 0,
             keep,
         })
+    }
+
+    /// A temporary file with what `content` yields.
+    fn with(core: &Core, content: &mut dyn io::Read) -> Result<TempFile, BodyError> {
+        let mut file = TempFile::create(core, false)?;
+        file.length = io::copy(content, &mut file.file).map_err(BodyError::File)?;
+        Ok(file)
+    }
+
+    /// The file to be read from its start, whoever else reads it.
+    fn reopen(&self) -> Result<File, BodyError> {
+        File::open(&self.path).map_err(BodyError::File)
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<(), BodyError> {
@@ -240,6 +280,7 @@ fn create_unique(core: &Core) -> io::Result<(File, PathBuf)> {
             .read(true)
             .write(true)
             .create_new(true)
+            .mode(0o600)
             .open(&path)
         {
             Ok(file) => return Ok((file, path)),

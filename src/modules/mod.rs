@@ -8,6 +8,7 @@ pub mod access_log;
 pub mod autoindex;
 pub mod charset;
 pub mod core;
+pub mod dav;
 pub mod events;
 #[cfg(test)]
 pub mod fixture;
@@ -50,6 +51,7 @@ pub static ALL: &[&dyn AnyModule] = &[
     &upload::Upload,
     &index::Index,
     &autoindex::Autoindex,
+    &dav::Dav,
     &static_files::StaticFiles,
     // Filters.
     &not_modified::NotModified,
