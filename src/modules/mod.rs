@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod access_log;
+pub mod auth_basic;
 pub mod autoindex;
 pub mod charset;
 pub mod core;
@@ -46,6 +47,7 @@ pub static ALL: &[&dyn AnyModule] = &[
     // Handlers.
     &rewrite::Rewrite,
     &access::Access,
+    &auth_basic::AuthBasic,
     &try_files::TryFiles,
     &mirror::Mirror,
     &upload::Upload,
