@@ -1,7 +1,7 @@
 //! What every location knows: files, bodies, timeouts, error pages, logs.
 //!
 //! The rows stand in the files of this folder, by topic; what they fill in is
-//! [`Core`](crate::exchange::Core), which the runner and the protocols read.
+//! [`Core`], which the runner and the protocols read.
 
 mod body;
 mod error_log;
