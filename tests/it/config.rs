@@ -1,5 +1,9 @@
 //! The configuration and the command line: what is checked, and how mistakes are told.
 
+use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
+
 use crate::support::{Finished, Server, Site};
 
 fn check(text: &str) -> Finished {
@@ -452,20 +456,50 @@ fn words_that_only_tune_nginx_are_accepted() {
     }
 }
 
-/// Every directive there is, each where it may stand.
-const EVERY_DIRECTIVE: &str = include_str!("every.conf");
+#[test]
+fn directives_are_accepted_where_they_belong() {
+    let checked = Site::conf(include_str!("every.conf")).run(&["-t"]);
+    assert_eq!(checked.code, 0, "{}", checked.stderr);
+}
 
 #[test]
-fn every_directive_is_accepted() {
-    let checked = Site::conf(EVERY_DIRECTIVE).run(&["-t"]);
-    assert_eq!(checked.code, 0, "{}", checked.stderr);
-    let words: Vec<&str> = EVERY_DIRECTIVE.split([' ', ';', '\n']).collect();
+fn every_directive_is_named_by_a_test() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut tests = String::new();
+    for folder in ["tests/it", "src"] {
+        collect_tests(&root.join(folder), &mut tests);
+    }
+    let words: HashSet<&str> = tests.split(|c: char| !is_word(c)).collect();
     let all = Finished::of(&["directives"]).stdout;
     let names = all
         .lines()
         .filter_map(|line| line.split(&[' ', ';']).next());
     let missing: Vec<&str> = names.filter(|name| !words.contains(name)).collect();
-    assert_eq!(missing, [""; 0], "no scenario knows these");
+    assert_eq!(missing, [""; 0]);
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// Adds what tests say: whole files of tests, and what stands behind `#[cfg(test)]`.
+fn collect_tests(folder: &Path, tests: &mut String) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect_tests(&path, tests);
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        let name = path.to_string_lossy();
+        let whole = name.contains("/tests/") || name.ends_with("/tests.rs");
+        let inner = text.split_once("#[cfg(test)]").map(|(_, tests)| tests);
+        *tests += if whole {
+            &text
+        } else {
+            inner.unwrap_or_default()
+        };
+    }
 }
 
 #[test]
