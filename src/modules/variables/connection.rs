@@ -3,20 +3,12 @@
 use std::io::Write;
 use std::net::IpAddr;
 
-use super::{Found, decimal, filled, port, seconds, text};
+use super::{Found, decimal, filled, port, row, seconds, text};
 use crate::exchange::{Exchange, Variable};
 use crate::net::address::Address;
 use crate::proto::h1::response::number;
 use crate::proto::proxy_protocol::ProxyHeader;
 use crate::sys::socket::{self, TcpInfo};
-
-const fn row(
-    name: &'static str,
-    doc: &'static str,
-    get: fn(&Exchange, &mut Vec<u8>) -> Found,
-) -> Variable {
-    Variable::plain(name, doc, get)
-}
 
 pub(super) const ROWS: &[Variable] = &[
     row("remote_addr", "The client's address.", |exchange, out| {

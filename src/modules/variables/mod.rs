@@ -11,7 +11,7 @@ mod response;
 use std::io::Write;
 
 use crate::config::{Directive, Module};
-use crate::exchange::Variable;
+use crate::exchange::{Exchange, Variable};
 use crate::proto::h1::response::number;
 
 /// The core variables; the module has no directives.
@@ -37,6 +37,15 @@ impl Module for Variables {
 
 /// What a getter gives back: `None` if there is no value.
 type Found = Option<()>;
+
+/// A row for one variable.
+const fn row(
+    name: &'static str,
+    doc: &'static str,
+    get: fn(&Exchange, &mut Vec<u8>) -> Found,
+) -> Variable {
+    Variable::plain(name, doc, get)
+}
 
 /// The value is `text`.
 fn text(text: &[u8], out: &mut Vec<u8>) -> Found {

@@ -2,18 +2,10 @@
 
 use std::os::unix::ffi::OsStrExt;
 
-use super::{Found, decimal, filled, joined, port, seconds, text};
+use super::{Found, decimal, filled, joined, port, row, seconds, text};
 use crate::exchange::{BufferedBody, Exchange, Get, Moment, Variable};
 use crate::http::{KnownHeader, basic};
 use crate::proto::h1::framing::BodyFraming;
-
-const fn row(
-    name: &'static str,
-    doc: &'static str,
-    get: fn(&Exchange, &mut Vec<u8>) -> Found,
-) -> Variable {
-    Variable::plain(name, doc, get)
-}
 
 pub(super) const ROWS: &[Variable] = &[
     Variable {

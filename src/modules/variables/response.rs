@@ -1,19 +1,11 @@
 //! Variables of the response: its status, its length, and those of its fields that are no plain
 //! list entries.
 
-use super::{Found, decimal, text};
+use super::{Found, decimal, row, text};
 use crate::config::units;
 use crate::exchange::{Exchange, Get, Variable};
 use crate::http::{Status, date};
 use crate::log::level::Level;
-
-const fn row(
-    name: &'static str,
-    doc: &'static str,
-    get: fn(&Exchange, &mut Vec<u8>) -> Found,
-) -> Variable {
-    Variable::plain(name, doc, get)
-}
 
 pub(super) const ROWS: &[Variable] = &[
     row("status", "The response's status.", |exchange, out| {
