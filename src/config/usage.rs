@@ -372,7 +372,11 @@ impl<'a> Use<'a> {
     /// # Errors
     /// The name means something else.
     pub fn slot(&self, i: usize, name: &str) -> Result<usize, Mistake> {
-        let slot = self.world.names.borrow_mut().slot(name);
+        self.slot_of(i, name, true)
+    }
+
+    fn slot_of(&self, i: usize, name: &str, warn: bool) -> Result<usize, Mistake> {
+        let slot = self.world.names.borrow_mut().slot(name, warn);
         slot.ok_or_else(|| self.mistake(i, format!("the duplicate \"{name}\" variable")))
     }
 
@@ -387,7 +391,7 @@ impl<'a> Use<'a> {
     ) -> Result<Rc<[(usize, usize)]>, Mistake> {
         let named = pattern.names().iter();
         named
-            .map(|(name, group)| Ok((*group, self.slot(i, name)?)))
+            .map(|(name, group)| Ok((*group, self.slot_of(i, name, false)?)))
             .collect()
     }
 

@@ -7,14 +7,14 @@ use std::rc::Rc;
 
 use super::{Connection, Location, Request, RequestBody, Response, VirtualHost};
 use crate::event;
-use crate::http::pattern::Captures;
+use crate::http::pattern::{Captures, LimitExceeded, Pattern};
 use crate::http::{Headers, KnownHeader, Method, Status};
 use crate::log::level::Level;
 use crate::net::address::Address;
 use crate::sys::random;
 
-/// How many internal redirects an exchange may make.
-const MAX_REDIRECTS: u8 = 10;
+/// One more than the internal redirects an exchange may make.
+const MAX_REDIRECTS: u8 = 11;
 
 /// A point in time, milliseconds since 1970.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,6 +48,14 @@ pub struct Sent {
     pub trailers: Headers,
     /// Whether the whole response went out (`$request_completion`).
     pub complete: bool,
+}
+
+/// What a regex matched.
+#[derive(Default)]
+struct Matched {
+    captures: Captures,
+    /// What was searched.
+    subject: Vec<u8>,
 }
 
 /// One request, where it has come to, and what is noted on the way.
@@ -93,8 +101,7 @@ pub struct Exchange {
     client: Option<Box<Address>>,
     notes: Vec<Box<dyn Any>>,
     carried: Option<Box<Response>>,
-    captures: Captures,
-    subject: Vec<u8>,
+    matched: RefCell<Matched>,
     slots: RefCell<Vec<Option<Rc<[u8]>>>>,
     redirects: u8,
     response: RefCell<Response>,
@@ -132,8 +139,7 @@ impl Exchange {
             client: None,
             notes: Vec::new(),
             carried: None,
-            captures: Captures::default(),
-            subject: Vec::new(),
+            matched: RefCell::default(),
             slots: RefCell::default(),
             redirects: MAX_REDIRECTS,
             response: RefCell::new(Response::new(Status(0))),
@@ -217,28 +223,62 @@ impl Exchange {
         self.client.clone_from(&other.client);
     }
 
-    /// What group `number` of the last regex matched.
-    pub fn capture(&self, number: usize) -> Option<&[u8]> {
-        let (start, end) = self.captures.get(number)?;
-        self.subject.get(start..end)
+    /// What group `number` of the last regex matched, handed to `use_text`.
+    pub fn with_capture<R>(&self, number: usize, use_text: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        let matched = self.matched.borrow();
+        matched
+            .captures
+            .text(number, &matched.subject)
+            .map(use_text)
     }
 
-    /// Remembers what a regex matched in `subject`, for `$1` and the like.
-    pub fn set_captures(&mut self, captures: Captures, subject: Vec<u8>) {
-        self.captures = captures;
-        self.subject = subject;
+    /// Looks for `pattern` in `subject`. If it is found, `$1` and the like are its groups from now
+    /// on, and the variables of its named groups (`names`: group and slot) are set.
+    ///
+    /// # Errors
+    /// The search took too long, which is logged.
+    pub fn find_pattern(
+        &self,
+        pattern: &Pattern,
+        names: &[(usize, usize)],
+        subject: &[u8],
+    ) -> Result<bool, LimitExceeded> {
+        {
+            let mut matched = self.matched.borrow_mut();
+            let found = pattern.try_captures(subject, &mut matched.captures);
+            if found != Ok(true) {
+                drop(matched);
+                return found.inspect_err(|_| self.log_limit(subject));
+            }
+            matched.subject.clear();
+            matched.subject.extend_from_slice(subject);
+        }
+        self.name_captures(names);
+        Ok(true)
+    }
+
+    fn log_limit(&self, subject: &[u8]) {
+        let subject = String::from_utf8_lossy(subject);
+        let message = format_args!("a pattern took too long to match on \"{subject}\"");
+        self.log(Level::Alert, message);
+    }
+
+    /// Forgets the groups of the last match.
+    pub fn clear_captures(&self) {
+        self.matched.borrow_mut().captures.clear();
     }
 
     /// Hands the captures out, for a search that may fill them anew.
     pub fn take_captures(&mut self) -> Captures {
-        std::mem::take(&mut self.captures)
+        std::mem::take(&mut self.matched.get_mut().captures)
     }
 
     /// Takes the captures back; those of a fresh match are of the current path.
     pub fn put_captures(&mut self, captures: Captures, fresh: bool) {
-        self.captures = captures;
+        let matched = self.matched.get_mut();
+        matched.captures = captures;
         if fresh {
-            self.subject.clone_from(&self.path);
+            matched.subject.clone_from(&self.path);
         }
     }
 
@@ -251,7 +291,8 @@ impl Exchange {
     /// Remembers what the pattern matched by which the virtual host was found.
     pub fn set_host_captures(&mut self, pattern: usize, captures: Captures) {
         let server = Rc::clone(&self.server);
-        self.set_captures(captures, self.request.host.clone());
+        let subject = self.request.host.clone();
+        *self.matched.get_mut() = Matched { captures, subject };
         let names = server.captures.get(pattern);
         self.name_captures(names.map_or(&[], |names| names));
     }
@@ -259,8 +300,14 @@ impl Exchange {
     /// Sets the variables named in the pattern that matched last.
     pub fn name_captures(&self, names: &[(usize, usize)]) {
         for (group, slot) in names {
-            self.set_slot(*slot, self.capture(*group).map(Rc::from));
+            self.set_slot(*slot, self.with_capture(*group, |text| Rc::from(text)));
         }
+    }
+
+    /// Makes the settings of an `if` block the ones in force.
+    pub fn enter_implicit(&mut self, location: &Rc<Location>) {
+        self.location = Rc::clone(location);
+        self.limit_keep_alive();
     }
 
     /// Lets the location in force decide whether the connection may be kept.

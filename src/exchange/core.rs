@@ -156,6 +156,7 @@ pub struct Core {
     pub recursive_error_pages: bool,
     pub log_not_found: bool,
     pub log_subrequest: bool,
+    pub uninitialized_variable_warn: bool,
     pub error_log: ErrorLog,
     pub file_cache: Rc<FileCache>,
     /// What relative paths made of variables are relative to; ends in a slash.
@@ -211,6 +212,7 @@ impl Default for Core {
             recursive_error_pages: false,
             log_not_found: true,
             log_subrequest: false,
+            uninitialized_variable_warn: true,
             error_log: ErrorLog::default(),
             file_cache: Rc::new(FileCache::new(CacheSettings::default())),
             prefix: Rc::from([]),

@@ -43,6 +43,8 @@ pub struct Location {
     pub captures: Rc<[(usize, usize)]>,
     /// Whether a request for its name without the last slash is redirected to the name.
     pub auto_redirect: bool,
+    /// The settings of its `if` blocks, in order.
+    pub implicit: Vec<Rc<Location>>,
     /// `limit_except`: other settings for the methods it does not name.
     pub method_limit: Option<MethodLimit>,
     handlers: [Vec<Rc<dyn Handler>>; Phase::COUNT],
@@ -61,6 +63,7 @@ impl Location {
             core,
             captures: Rc::new([]),
             auto_redirect: false,
+            implicit: Vec::new(),
             method_limit: None,
             handlers: Default::default(),
             filters: Vec::new(),

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::Exchange;
 use super::variable::{Names, VariableRef};
+use crate::http::escape::{Escape, escape};
 
 /// Text in which `$name`, `${name}` and `$1` stand for values of the exchange.
 #[derive(Clone, Default)]
@@ -101,12 +102,22 @@ impl Template {
 
     /// Appends its value for this exchange.
     pub fn append(&self, exchange: &Exchange, out: &mut Vec<u8>) {
+        self.append_with(exchange, out, |text, out| out.extend_from_slice(text));
+    }
+
+    /// As [`Template::append`], with what `$1` and the like stand for escaped as arguments are: a
+    /// path is matched decoded, and what comes of it is to be decoded again.
+    pub fn append_escaped(&self, exchange: &Exchange, out: &mut Vec<u8>) {
+        self.append_with(exchange, out, |text, out| escape(text, Escape::Args, out));
+    }
+
+    fn append_with(&self, exchange: &Exchange, out: &mut Vec<u8>, append: fn(&[u8], &mut Vec<u8>)) {
         for part in self.parts.iter() {
             match part {
                 Part::Text(text) => out.extend_from_slice(text),
                 Part::Variable(variable) => drop(variable.append(exchange, out)),
                 Part::Capture(number) => {
-                    out.extend_from_slice(exchange.capture(*number).unwrap_or_default())
+                    exchange.with_capture(*number, |text| append(text, out));
                 }
             }
         }

@@ -1,10 +1,11 @@
 //! Variables: what a name like `$uri` stands for, resolved once when the configuration is read.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::Exchange;
+use crate::log::level::Level;
 
 /// One built-in variable, a row in its module's table.
 pub struct Variable {
@@ -60,7 +61,10 @@ enum Source {
     Plain(Getter),
     Prefix(FamilyGetter, Box<[u8]>),
     /// Written during the request: `set`, named captures.
-    Slot(usize),
+    Slot {
+        slot: usize,
+        warn: Cell<bool>,
+    },
     /// Computed on first use in a request and kept in the slot, unless volatile.
     Computed {
         value: Rc<dyn Evaluate>,
@@ -84,8 +88,17 @@ impl VariableRef {
     /// The slot a handler writes to; what is written there takes the place of a computed value.
     pub fn slot(&self) -> Option<usize> {
         match self.source.get() {
-            Some(Source::Slot(slot) | Source::Computed { slot, .. }) => Some(*slot),
+            Some(Source::Slot { slot, .. } | Source::Computed { slot, .. }) => Some(*slot),
             _ => None,
+        }
+    }
+
+    /// Says once a request that the value is wanted before it was set.
+    fn warn_unset(&self, exchange: &Exchange, slot: usize) {
+        if exchange.location.core.uninitialized_variable_warn {
+            let message = format_args!("using uninitialized \"{}\" variable", self.name);
+            exchange.log(Level::Warn, message);
+            exchange.set_slot(slot, Some(Rc::from(&b""[..])));
         }
     }
 
@@ -94,33 +107,37 @@ impl VariableRef {
         match self.source.get()? {
             Source::Plain(get) => get(exchange, out),
             Source::Prefix(get, rest) => get(exchange, rest, out),
-            Source::Slot(slot) => exchange.with_slot(*slot, |value| out.extend_from_slice(value)),
+            Source::Slot { slot, warn } => written(exchange, *slot, out).or_else(|| {
+                warn.get().then(|| self.warn_unset(exchange, *slot));
+                None
+            }),
             Source::Computed {
                 value,
-                volatile: true,
-                ..
-            } => value.evaluate(exchange, out),
-            Source::Computed { value, slot, .. } => computed(exchange, value.as_ref(), *slot, out),
+                slot,
+                volatile,
+            } => written(exchange, *slot, out)
+                .or_else(|| computed(exchange, value.as_ref(), (!volatile).then_some(*slot), out)),
         }
     }
 }
 
-/// The cached value of a computed variable, computing it first if this is its first use.
+/// The value written to a slot.
+fn written(exchange: &Exchange, slot: usize, out: &mut Vec<u8>) -> Option<()> {
+    exchange.with_slot(slot, |value| out.extend_from_slice(value))
+}
+
+/// The value of a computed variable, kept in `slot` if there is one.
 fn computed(
     exchange: &Exchange,
     value: &dyn Evaluate,
-    slot: usize,
+    slot: Option<usize>,
     out: &mut Vec<u8>,
 ) -> Option<()> {
-    if exchange
-        .with_slot(slot, |known| out.extend_from_slice(known))
-        .is_some()
-    {
-        return Some(());
-    }
     let start = out.len();
     value.evaluate(exchange, out)?;
-    exchange.set_slot(slot, Some(Rc::from(&out[start..])));
+    if let Some(slot) = slot {
+        exchange.set_slot(slot, Some(Rc::from(&out[start..])));
+    }
     Some(())
 }
 
@@ -160,16 +177,22 @@ impl Names {
         }))
     }
 
-    /// A variable written during the request (`set`, captures); an earlier one of the same name is
-    /// shared. It may take a name out of a family. `None` if the name is a built-in variable's.
-    pub fn slot(&mut self, name: &str) -> Option<usize> {
+    /// A variable written during the request; an earlier one of the same name is shared. It may
+    /// take a name out of a family. `None` if the name is a built-in variable's. With `warn` it is
+    /// one of `set`, of which nginx warns when it is read before it is set.
+    pub fn slot(&mut self, name: &str, warn: bool) -> Option<usize> {
         if self.is_builtin(name) {
             return None;
         }
         let reference = self.reference(name);
-        if reference.source.get().is_none() {
-            let _ = reference.source.set(Source::Slot(self.slots));
+        let source = reference.source.get_or_init(|| {
+            let slot = self.slots;
             self.slots += 1;
+            let warn = Cell::new(true);
+            Source::Slot { slot, warn }
+        });
+        if let Source::Slot { warn: set, .. } = source {
+            set.set(set.get() && warn);
         }
         reference.slot()
     }

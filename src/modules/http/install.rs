@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::listeners::Addresses;
 use super::{Http, LocationLine};
-use crate::config::context::{HTTP, LIMIT_EXCEPT, LOCATION, SERVER};
+use crate::config::context::{HTTP, LIMIT_EXCEPT, LOCATION, LOCATION_IF, SERVER};
 use crate::config::{Block, Configuration, Mistake};
 use crate::exchange::{ListeningSocket, Location, LocationKind, MethodLimit, VirtualHost};
 use crate::modules::ALL;
@@ -56,6 +56,7 @@ fn locations(block: &Block, mistakes: &mut Vec<Mistake>) -> Locations<Rc<Locatio
         };
         let mut made = location(child, &line.name, line.kind);
         made.method_limit = method_limit(child, line);
+        made.implicit = implicit(child, line);
         let nested = self::locations(child, mistakes);
         let slash = made.auto_redirect;
         if locations
@@ -80,6 +81,14 @@ fn location(block: &Block, name: &[u8], kind: LocationKind) -> Location {
     }
     block.settings.install(ALL, &mut location);
     location
+}
+
+/// What holds in the `if` blocks of a location.
+fn implicit(block: &Block, line: &LocationLine) -> Vec<Rc<Location>> {
+    let blocks = block.within(LOCATION_IF);
+    blocks
+        .map(|child| Rc::new(location(child, &line.name, LocationKind::Implicit)))
+        .collect()
 }
 
 fn method_limit(block: &Block, line: &LocationLine) -> Option<MethodLimit> {

@@ -1,11 +1,12 @@
 //! `return`: an answer from the configuration.
 
+use std::rc::Rc;
+
 use crate::config::{Mistake, Use, units};
 use crate::exchange::{Body, Exchange, Response, Template};
 use crate::http::{Status, Text};
 
 /// The answer one `return` gives.
-#[derive(Clone)]
 pub struct Return {
     status: Status,
     /// The body, or where a redirect leads.
@@ -17,7 +18,11 @@ impl Return {
     ///
     /// # Errors
     /// `invalid return code`.
-    pub fn parse(d: &Use<'_>) -> Result<Return, Mistake> {
+    pub fn parse(d: &Use<'_>) -> Result<Rc<Return>, Mistake> {
+        Return::read(d).map(Rc::new)
+    }
+
+    fn read(d: &Use<'_>) -> Result<Return, Mistake> {
         let first = d.arg(0);
         let code = units::number(first).and_then(|code| u16::try_from(code).ok());
         match code.filter(|code| *code <= 999) {
