@@ -63,6 +63,8 @@ enum Source {
     /// Written during the request: `set`, named captures.
     Slot {
         slot: usize,
+        /// The family its name belongs to, which gives the value until one is written.
+        family: Option<(FamilyGetter, Box<[u8]>)>,
         warn: Cell<bool>,
     },
     /// Computed on first use in a request and kept in the slot, unless volatile.
@@ -107,10 +109,15 @@ impl VariableRef {
         match self.source.get()? {
             Source::Plain(get) => get(exchange, out),
             Source::Prefix(get, rest) => get(exchange, rest, out),
-            Source::Slot { slot, warn } => written(exchange, *slot, out).or_else(|| {
-                warn.get().then(|| self.warn_unset(exchange, *slot));
-                None
-            }),
+            Source::Slot { slot, family, warn } => {
+                written(exchange, *slot, out).or_else(|| match family {
+                    Some((get, rest)) => get(exchange, rest, out),
+                    None => {
+                        warn.get().then(|| self.warn_unset(exchange, *slot));
+                        None
+                    }
+                })
+            }
             Source::Computed {
                 value,
                 slot,
@@ -147,7 +154,7 @@ fn computed(
 #[derive(Default)]
 pub struct Names {
     plain: HashMap<&'static str, Get>,
-    prefixes: Vec<(&'static str, Get)>,
+    prefixes: Vec<(&'static str, FamilyGetter)>,
     known: HashMap<Box<str>, Rc<VariableRef>>,
     slots: usize,
 }
@@ -159,7 +166,7 @@ impl Names {
         for row in rows {
             match row.get {
                 Get::Plain(_) | Get::Changeable(..) => drop(names.plain.insert(row.name, row.get)),
-                Get::Prefix(_) => names.prefixes.push((row.name, row.get)),
+                Get::Prefix(get) => names.prefixes.push((row.name, get)),
             }
         }
         names
@@ -178,7 +185,7 @@ impl Names {
     }
 
     /// A variable written during the request; an earlier one of the same name is shared. It may
-    /// take a name out of a family. `None` if the name is a built-in variable's. With `warn` it is
+    /// share a name with a family. `None` if the name is a built-in variable's. With `warn` it is
     /// one of `set`, of which nginx warns when it is read before it is set.
     pub fn slot(&mut self, name: &str, warn: bool) -> Option<usize> {
         if self.is_builtin(name) {
@@ -188,8 +195,11 @@ impl Names {
         let source = reference.source.get_or_init(|| {
             let slot = self.slots;
             self.slots += 1;
-            let warn = Cell::new(true);
-            Source::Slot { slot, warn }
+            Source::Slot {
+                slot,
+                family: self.family(reference.name()),
+                warn: Cell::new(true),
+            }
         });
         if let Source::Slot { warn: set, .. } = source {
             set.set(set.get() && warn);
@@ -246,17 +256,21 @@ impl Names {
         self.plain.keys().copied().chain(defined)
     }
 
+    /// The family `name` belongs to, and what tells it from the others there.
+    fn family(&self, name: &str) -> Option<(FamilyGetter, Box<[u8]>)> {
+        self.prefixes.iter().find_map(|(prefix, get)| {
+            let rest = name.strip_prefix(prefix)?;
+            Some((*get, rest.as_bytes().into()))
+        })
+    }
+
     fn bind(&self, reference: &VariableRef) -> bool {
         let name = reference.name();
         let source = match self.plain.get(name) {
             Some(Get::Plain(get) | Get::Changeable(get, _)) => Some(Source::Plain(*get)),
-            _ => self.prefixes.iter().find_map(|(prefix, get)| match get {
-                Get::Prefix(get) => {
-                    let rest = name.strip_prefix(prefix)?;
-                    Some(Source::Prefix(*get, rest.as_bytes().into()))
-                }
-                Get::Plain(_) | Get::Changeable(..) => None,
-            }),
+            _ => self
+                .family(name)
+                .map(|(get, rest)| Source::Prefix(get, rest)),
         };
         source.is_some_and(|source| reference.source.set(source).is_ok())
     }
