@@ -16,6 +16,7 @@ pub mod fixture;
 pub mod headers;
 pub mod http;
 pub mod index;
+pub mod map;
 pub mod mirror;
 pub mod not_modified;
 pub mod process;
@@ -23,6 +24,7 @@ pub mod range;
 pub mod rewrite;
 pub mod runtime;
 pub mod server;
+pub mod split_clients;
 pub mod static_files;
 pub mod temp_paths;
 #[cfg(test)]
@@ -43,6 +45,8 @@ pub static ALL: &[&dyn AnyModule] = &[
     &core::CoreModule,
     &temp_paths::TempPaths,
     &variables::Variables,
+    &map::Map,
+    &split_clients::SplitClients,
     &access_log::AccessLog,
     // Handlers.
     &rewrite::Rewrite,

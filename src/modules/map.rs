@@ -1,0 +1,252 @@
+//! `map`: a variable whose value depends on that of another.
+
+use std::rc::Rc;
+
+use crate::config::context::HTTP;
+use crate::config::{Directive, Mistake, Module, Outcome, Use, directive};
+use crate::exchange::{Evaluate, Exchange, Template};
+use crate::http::pattern::{Captures, Pattern};
+use crate::routing::hosts::{Hosts, NameError};
+
+/// Makes variables of others by tables.
+pub struct Map;
+
+/// Tables become variables at once.
+#[derive(Clone, Default)]
+pub struct Settings;
+
+impl Module for Map {
+    type Settings = Settings;
+    const NAME: &'static str = "map";
+    const DIRECTIVES: &'static [Directive<Settings>] = &[
+        directive("map")
+            .syntax("string $variable { … }")
+            .contexts(HTTP)
+            .takes(2)
+            .doc("Makes a variable whose value is looked up by the string: by text, host name or pattern.")
+            .raw(|_, d| {
+                let name = variable_name(d, 1)?;
+                let (table, volatile) = Table::parse(d)?;
+                d.define(1, name, Rc::new(table), volatile)
+            }),
+        directive("map_hash_max_size")
+            .syntax("size")
+            .default("2048")
+            .contexts(HTTP)
+            .doc("Limits a hash table that here grows as needed.")
+            .tunes(),
+        directive("map_hash_bucket_size")
+            .syntax("size")
+            .default("64")
+            .contexts(HTTP)
+            .doc("Sets the buckets of a hash table that here has none.")
+            .tunes(),
+    ];
+}
+
+/// The name of the variable that argument `i` introduces.
+///
+/// # Errors
+/// It lacks the `$`.
+pub fn variable_name<'a>(d: &Use<'a>, i: usize) -> Result<&'a str, Mistake> {
+    let name = d.text(i)?.strip_prefix('$').filter(|name| !name.is_empty());
+    name.ok_or_else(|| d.mistake(i, format!("invalid variable name \"{}\"", d.lossy(i))))
+}
+
+/// One `map`.
+#[derive(Default)]
+struct Table {
+    source: Template,
+    texts: std::collections::HashMap<Box<[u8]>, Template>,
+    /// Keys that may be wildcards, with `hostnames`.
+    hosts: Option<Hosts<Template>>,
+    patterns: Vec<Search>,
+    default: Option<Template>,
+}
+
+struct Search {
+    pattern: Rc<Pattern>,
+    names: Rc<[(usize, usize)]>,
+    value: Template,
+}
+
+impl Table {
+    /// Reads the block; tells as well whether the value is looked up anew at each use.
+    fn parse(d: &Use<'_>) -> Result<(Table, bool), Mistake> {
+        let mut volatile = false;
+        let mut table = Table {
+            source: d.template(0)?,
+            ..Table::default()
+        };
+        for entry in d.entries() {
+            let outcome = match (entry.name(), entry.count()) {
+                (b"hostnames", 0) => {
+                    table.hosts.get_or_insert_default();
+                    Ok(())
+                }
+                (b"volatile", 0) => {
+                    volatile = true;
+                    Ok(())
+                }
+                (_, 1) => table.add(&entry),
+                _ => Err(Mistake::emerg(
+                    entry.span(),
+                    "invalid number of the map parameters",
+                )),
+            };
+            if let Err(mistake) = outcome {
+                d.report(mistake);
+            }
+        }
+        Ok((table, volatile))
+    }
+
+    fn add(&mut self, entry: &Use<'_>) -> Outcome {
+        let value = entry.template(0)?;
+        let complain = |what: &str| {
+            let key = String::from_utf8_lossy(entry.name());
+            Err(Mistake::emerg(entry.span(), format!("{what} \"{key}\"")))
+        };
+        match entry.name() {
+            b"default" if self.default.is_some() => Err(Mistake::emerg(
+                entry.span(),
+                "duplicate default map parameter",
+            )),
+            b"default" => {
+                self.default = Some(value);
+                Ok(())
+            }
+            [b'~', rest @ ..] => {
+                let bare = rest.strip_prefix(b"*");
+                let pattern = entry.pattern_of(0, bare.unwrap_or(rest), bare.is_some())?;
+                let names = entry.capture_slots(0, &pattern)?;
+                self.patterns.push(Search {
+                    pattern,
+                    names,
+                    value,
+                });
+                Ok(())
+            }
+            key => match self.add_text(key.strip_prefix(b"\\").unwrap_or(key), value) {
+                Ok(()) => Ok(()),
+                Err(NameError::Invalid) => complain("invalid hostname or wildcard"),
+                Err(NameError::Conflict) => complain("conflicting parameter"),
+            },
+        }
+    }
+
+    fn add_text(&mut self, key: &[u8], value: Template) -> Result<(), NameError> {
+        let key = key.to_ascii_lowercase();
+        match &mut self.hosts {
+            Some(hosts) => hosts.add(&key, value),
+            None => match self.texts.insert(key.into(), value) {
+                None => Ok(()),
+                Some(_) => Err(NameError::Conflict),
+            },
+        }
+    }
+
+    /// The value for a text.
+    fn find(&self, text: &[u8], exchange: &Exchange) -> Option<&Template> {
+        let key = text.to_ascii_lowercase();
+        if let Some(value) = self.texts.get(&*key) {
+            return Some(value);
+        }
+        // Without patterns, no search can take too long.
+        let host = self.hosts.as_ref();
+        let host = host.and_then(|hosts| hosts.find(&key, &mut Captures::new()).ok()?);
+        if let Some(found) = host {
+            return Some(found.value);
+        }
+        if !text.is_empty() {
+            for search in &self.patterns {
+                match exchange.find_pattern(&search.pattern, &search.names, text) {
+                    Ok(true) => return Some(&search.value),
+                    Ok(false) => {}
+                    Err(_) => break,
+                }
+            }
+        }
+        self.default.as_ref()
+    }
+}
+
+impl Evaluate for Table {
+    fn evaluate(&self, exchange: &Exchange, out: &mut Vec<u8>) -> Option<()> {
+        let text = self.source.expand(exchange);
+        let text = match self.hosts {
+            Some(_) => text.strip_suffix(b".").unwrap_or(&text),
+            None => &text,
+        };
+        if let Some(value) = self.find(text, exchange) {
+            value.append(exchange, out);
+        }
+        Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::modules::fixture::found_in_http;
+    use crate::modules::tests::trial::{Site, text};
+
+    #[test]
+    fn values_are_looked_up() {
+        let site = Site::with_http(
+            "map $arg_a $plain { default none; x X; \\default d; Y y; '' empty; ~^r(?<rest>.*) \"$rest-$1\"; ~*^Z z; rx rx; }
+             map $arg_a $site { hostnames; default -; example.com exact; .b.com dot; *.c.com star; d.* tail; ~^d regex; }
+             map $arg_a $nothing { map_hash_max_size 1; }
+             map $arg_a-$arg_b $cached { a- first; default second; }
+             map $uri $moving { volatile; /a a; /b b; }
+             map_hash_max_size 100; map_hash_bucket_size 64;",
+            "location / { return 200 \"$plain|$site|$nothing|$cached\"; }
+             location /a { set $seen $moving; rewrite ^ /b; }
+             location /b { return 200 $seen$moving; }",
+        );
+        for (target, expected) in [
+            ("/", "empty|-||second"),
+            ("/?a=x", "X|-||second"),
+            ("/?a=DEFAULT", "d|-||second"),
+            ("/?a=y", "y|-||second"),
+            ("/?a=rx", "rx|-||second"),
+            ("/?a=rest", "est-est|-||second"),
+            ("/?a=z1", "z|-||second"),
+            ("/?a=a", "none|-||first"),
+            ("/?a=example.com", "none|exact||second"),
+            ("/?a=Example.com.", "none|exact||second"),
+            ("/?a=b.com", "none|dot||second"),
+            ("/?a=a.b.com", "none|dot||second"),
+            ("/?a=a.c.com", "none|star||second"),
+            ("/?a=c.com", "none|-||second"),
+            ("/?a=d.org", "none|tail||second"),
+            ("/?a=d", "none|regex||second"),
+            ("/a", "ab"),
+        ] {
+            assert_eq!(text(&site.get(target, &[])), expected, "{target}");
+        }
+    }
+
+    #[test]
+    fn mistakes() {
+        for (block, message) in [
+            ("map $uri x { }", "invalid variable name \"x\""),
+            ("map $uri $args { }", "the duplicate \"args\" variable"),
+            (
+                "map $uri $x { a b c; }",
+                "invalid number of the map parameters",
+            ),
+            ("map $uri $x { a b; A b; }", "conflicting parameter \"A\""),
+            (
+                "map $uri $x { default a; default b; }",
+                "duplicate default map parameter",
+            ),
+            (
+                "map $uri $x { hostnames; a.*.b b; }",
+                "invalid hostname or wildcard \"a.*.b\"",
+            ),
+            ("map $uri $x { a $none; }", "unknown \"none\" variable"),
+        ] {
+            assert_eq!(found_in_http(block), [message], "{block}");
+        }
+    }
+}
