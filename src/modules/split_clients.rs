@@ -33,14 +33,17 @@ impl Module for SplitClients {
 /// One `split_clients`.
 struct Split {
     source: Template,
-    /// Values in order: those whose hash is below the number get it; the last may be for the rest.
-    shares: Vec<(Option<u32>, Rc<[u8]>)>,
+    /// In order: the first whose number is above a string's hash is the string's.
+    shares: Vec<Share>,
 }
+
+/// What hashes are below, if it is not for the rest, and the value.
+type Share = (Option<u32>, Rc<[u8]>);
 
 /// The whole, in hundredths of a percent.
 const WHOLE: u64 = 10_000;
 
-fn shares(d: &Use<'_>) -> Result<Vec<(Option<u32>, Rc<[u8]>)>, Mistake> {
+fn shares(d: &Use<'_>) -> Result<Vec<Share>, Mistake> {
     let (mut sum, mut below) = (0, 0_u64);
     let mut shares = Vec::new();
     for entry in d.entries() {

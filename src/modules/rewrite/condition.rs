@@ -2,12 +2,12 @@
 
 use std::rc::Rc;
 
-use super::program::{Flow, Run};
+use super::program::Run;
 use super::set::evaluate;
 use crate::config::{Mistake, Use};
 use crate::exchange::{Exchange, Template, VariableRef};
 use crate::files::Want;
-use crate::http::pattern::Pattern;
+use crate::http::pattern::{LimitExceeded, Pattern};
 use crate::log::level::Level;
 
 /// The owner's right to run a file, in its mode.
@@ -64,8 +64,8 @@ impl Condition {
     /// Whether it holds for the exchange.
     ///
     /// # Errors
-    /// Nobody knows.
-    pub fn holds(&self, run: &Run, exchange: &Exchange) -> Result<bool, Flow> {
+    /// The search for a pattern took too long.
+    pub fn holds(&self, run: &Run, exchange: &Exchange) -> Result<bool, LimitExceeded> {
         let holds = match &self.test {
             Test::True(variable) => !matches!(&*value(variable, exchange), b"" | b"0"),
             Test::Equals(variable, text) => {
@@ -178,9 +178,13 @@ fn value(variable: &VariableRef, exchange: &Exchange) -> Vec<u8> {
 }
 
 impl Match {
-    fn search(&self, subject: &[u8], run: &Run, exchange: &Exchange) -> Result<bool, Flow> {
-        let found = exchange.find_pattern(&self.pattern, &self.names, subject);
-        let found = found.map_err(|_| Flow::failure())?;
+    fn search(
+        &self,
+        subject: &[u8],
+        run: &Run,
+        exchange: &Exchange,
+    ) -> Result<bool, LimitExceeded> {
+        let found = exchange.find_pattern(&self.pattern, &self.names, subject)?;
         run.log_match(exchange, &self.source, subject, found);
         if !found {
             exchange.clear_captures();

@@ -10,6 +10,7 @@ use super::set::Assignment;
 use crate::config::Span;
 use crate::exchange::{Exchange, Handler, Location, Response, Step, Target};
 use crate::http::Status;
+use crate::http::pattern::LimitExceeded;
 use crate::log::level::Level;
 
 /// One directive.
@@ -166,7 +167,7 @@ impl Run {
             Instruction::If(block) => match block.condition.holds(self, exchange) {
                 Ok(true) => self.enter(block.location, exchange),
                 Ok(false) => Flow::Skip,
-                Err(failure) => failure,
+                Err(LimitExceeded) => Flow::failure(),
             },
         }
     }

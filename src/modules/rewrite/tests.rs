@@ -159,13 +159,13 @@ fn variables_are_set() {
         "set $x server; set $args 'a=b';
          location / { set $y \"$x-$arg_a\"; set $x again; return 200 \"$x $y $args\"; }
          location /family { set $http_x 1; return 200 \"$http_x$http_y\"; }
-         location /other { return 200 $http_x$arg_z; set $arg_z 1; }
+         location /other { return 200 $http_x$arg_a; set $arg_a 1; }
          location /rate { set $limit_rate 10k; return 200 $limit_rate; }
          location ~ ^/set/(.*) { set $r $1; return 200 $r; }",
         &[
             ("/", "again server-b a=b"),
             ("/family", "1"),
-            ("/other?z=2", "2"),
+            ("/other", "b"),
             ("/rate", "10240"),
             ("/set/%25a", "%25a"),
             ("/set/a", "a"),
