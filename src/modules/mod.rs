@@ -31,6 +31,7 @@ pub mod temp_paths;
 pub mod tests;
 pub mod try_files;
 pub mod upload;
+pub mod upload_progress;
 pub mod variables;
 
 use crate::config::AnyModule;
@@ -54,6 +55,7 @@ pub static ALL: &[&dyn AnyModule] = &[
     &auth_basic::AuthBasic,
     &try_files::TryFiles,
     &mirror::Mirror,
+    &upload_progress::UploadProgress,
     &upload::Upload,
     &index::Index,
     &autoindex::Autoindex,

@@ -664,3 +664,61 @@ fn memory_does_not_grow_with_the_upload() {
         peak()
     );
 }
+
+#[test]
+fn progress_is_told_by_any_worker() {
+    let server = Site::main(
+        "worker_processes 2;",
+        "upload_progress uploads 1m;
+         server {
+            listen 127.0.0.1:%PORT%;
+            root %PREFIX%/html;
+            location /up/ { upload_store %PREFIX%/html/up; track_uploads uploads 1m; }
+            location = /progress { report_uploads uploads; upload_progress_json_output; }
+            location = /xml {
+                report_uploads uploads;
+                upload_progress_content_type text/xml;
+                upload_progress_template uploading '<i>$uploadprogress_received/$uploadprogress_length</i>';
+            }
+            location = /script { report_uploads uploads; }
+            location = /jsonp { report_uploads uploads; upload_progress_jsonp_output; }
+         }",
+    )
+    .file("html/index.html", "")
+    .start();
+    let ask = |path: &str| server.get(path).text().to_owned();
+    let starting = "{ \"state\" : \"starting\" }\r\n";
+    assert_eq!(ask("/progress?X-Progress-ID=a"), starting);
+    let mut client = begin(
+        &server,
+        "PUT",
+        "/up/a?X-Progress-ID=a",
+        &[],
+        1000,
+        &noise(400),
+    );
+    let uploading = "{ \"state\" : \"uploading\", \"received\" : 400, \"size\" : 1000 }\r\n";
+    eventually("progress", || ask("/progress?X-Progress-ID=a") == uploading);
+    // Several times, so that each worker is asked.
+    for _ in 0..8 {
+        assert_eq!(ask("/progress?X-Progress-ID=a"), uploading);
+        assert_eq!(ask("/xml?X-Progress-ID=a"), "<i>400/1000</i>");
+    }
+    let call = ask("/jsonp?X-Progress-ID=a&callback=f");
+    assert!(call.starts_with("f({ \"state\" : \"uploading\""), "{call}");
+    assert!(ask("/jsonp?X-Progress-ID=a&callback=alert(1)").starts_with("({"));
+    client.send(noise(600));
+    assert_eq!(client.response().status, 201);
+    eventually("the end", || {
+        ask("/progress?X-Progress-ID=a") == "{ \"state\" : \"done\" }\r\n"
+    });
+    assert_eq!(ask("/progress"), starting);
+
+    let mut client = server.connect();
+    client.send(
+        "PUT /up/b HTTP/1.1\r\nHost: x\r\nX-Progress-ID: b\r\nContent-Length: 9999999\r\n\r\n",
+    );
+    assert_eq!(client.response().status, 413);
+    let error = "new Object({ 'state' : 'error', 'status' : 413 })\r\n";
+    eventually("413", || ask("/script?X-Progress-ID=b") == error);
+}
