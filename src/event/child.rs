@@ -13,6 +13,7 @@ pub struct Child {
     /// Readable when the child has ended; taken by the drop.
     end: Option<Io>,
     reaped: Cell<bool>,
+    spared: Cell<bool>,
 }
 
 impl Child {
@@ -26,6 +27,7 @@ impl Child {
             pid,
             end: None,
             reaped: Cell::new(false),
+            spared: Cell::new(false),
         };
         child.end = Some(Io::new(process::pidfd(pid)?));
         Ok(child)
@@ -48,14 +50,30 @@ impl Child {
         }
     }
 
+    /// Has it outlive this value, as a program that detached itself means to. Nobody learns of
+    /// its end then, except that [`Child::wait`] may go on until the loop ends.
+    pub fn spare(&self) {
+        self.spared.set(true);
+    }
+
+    /// Resolves when the program has ended. Until [`Child::wait`], its number stays its own, so
+    /// what is left of its group can still be reached.
+    ///
+    /// # Errors
+    /// The poller's.
+    pub async fn ended(&self) -> io::Result<()> {
+        match &self.end {
+            Some(end) => end.readable(None).await,
+            None => Ok(()),
+        }
+    }
+
     /// Resolves when the program has ended; once.
     ///
     /// # Errors
     /// The poller's, and `NotFound` after the first time.
     pub async fn wait(&self) -> io::Result<Exit> {
-        if let Some(end) = &self.end {
-            end.readable(None).await?;
-        }
+        self.ended().await?;
         self.reaped.set(true);
         process::reap_child(self.pid)?.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
@@ -63,7 +81,7 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        if self.reaped.get() {
+        if self.reaped.get() || self.spared.get() {
             return;
         }
         // It may have ended already; then there is only the zombie to collect.
@@ -95,6 +113,8 @@ mod tests {
             environment: &[],
             folder: None,
             standard: [null.as_fd(); 3],
+            limits: &[],
+            account: None,
         })
         .unwrap()
     }

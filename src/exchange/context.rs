@@ -9,6 +9,7 @@ use super::{Connection, Location, Request, RequestBody, Response, VirtualHost};
 use crate::event;
 use crate::http::pattern::{Captures, LimitExceeded, Pattern};
 use crate::http::{Headers, KnownHeader, Method, Status};
+use crate::log::error_log::ErrorLog;
 use crate::log::level::Level;
 use crate::net::address::Address;
 use crate::sys::random;
@@ -361,6 +362,15 @@ impl Exchange {
         self.redirects > 0
     }
 
+    /// The error log, naming this request, to be kept.
+    pub fn request_log(&self) -> RequestLog {
+        RequestLog {
+            log: self.location.core.error_log.clone(),
+            connection: self.connection.number,
+            context: Context(self).to_string(),
+        }
+    }
+
     /// Writes to the location's error log, naming client, server and request.
     pub fn log(&self, level: Level, message: fmt::Arguments<'_>) {
         let log = &self.location.core.error_log;
@@ -370,6 +380,23 @@ impl Exchange {
                 Some(self.connection.number),
                 format_args!("{message}{}", Context(self)),
             );
+        }
+    }
+}
+
+/// The error log of an exchange, for what is said of it when the exchange itself is not at hand.
+pub struct RequestLog {
+    log: ErrorLog,
+    connection: u64,
+    context: String,
+}
+
+impl RequestLog {
+    /// As [`Exchange::log`].
+    pub fn log(&self, level: Level, message: fmt::Arguments<'_>) {
+        if self.log.enabled(level) {
+            let message = format_args!("{message}{}", self.context);
+            self.log.log(level, Some(self.connection), message);
         }
     }
 }

@@ -28,7 +28,7 @@ pub mod runner;
 
 pub use self::body::{Body, FileBody, Piece, ResponseStream};
 pub use self::connection::Connection;
-pub use self::context::{Exchange, Moment, Sent};
+pub use self::context::{Exchange, Moment, RequestLog, Sent};
 pub use self::core::{
     Alias, BodyInFile, Core, ErrorPage, IfModifiedSince, KeepaliveDisable, LingeringClose, Satisfy,
     ServerTokens, TempPath,

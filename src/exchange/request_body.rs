@@ -90,6 +90,8 @@ pub struct RequestBody {
     source: Option<Box<dyn BodySource>>,
     buffered: Option<Rc<BufferedBody>>,
     taken: u64,
+    /// It was lent to somebody who reads it.
+    lent: bool,
 }
 
 impl RequestBody {
@@ -97,14 +99,28 @@ impl RequestBody {
     pub fn new(source: Box<dyn BodySource>) -> RequestBody {
         RequestBody {
             source: Some(source),
+            lent: false,
             buffered: None,
             taken: 0,
         }
     }
 
+    /// Hands the body over, to be read while the response is already on its way. This one counts
+    /// as pending and cannot be read until it gets the body back.
+    pub fn lend(&mut self) -> RequestBody {
+        let lent = self.is_pending();
+        std::mem::replace(
+            self,
+            RequestBody {
+                lent,
+                ..RequestBody::default()
+            },
+        )
+    }
+
     /// Whether something may still have to be read.
     pub fn is_pending(&self) -> bool {
-        self.source.is_some()
+        self.source.is_some() || self.lent
     }
 
     /// The body, if it was read whole.
@@ -115,6 +131,7 @@ impl RequestBody {
     /// The same body for a subrequest, as far as it was read whole.
     pub fn shared(&self) -> RequestBody {
         RequestBody {
+            lent: false,
             source: None,
             buffered: self.buffered.clone(),
             taken: self.taken,
@@ -148,7 +165,10 @@ impl RequestBody {
     /// See [`BodyError`]; the body can't be read any further then.
     pub async fn read(&mut self, out: &mut Vec<u8>) -> Result<usize, BodyError> {
         let Some(source) = &mut self.source else {
-            return Ok(0);
+            return match self.lent {
+                true => Err(BodyError::Closed),
+                false => Ok(0),
+            };
         };
         let result = source.read(out).await;
         self.taken = source.taken();

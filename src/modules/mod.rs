@@ -7,6 +7,7 @@ pub mod access;
 pub mod access_log;
 pub mod auth_basic;
 pub mod autoindex;
+pub mod cgi;
 pub mod charset;
 pub mod core;
 pub mod dav;
@@ -57,6 +58,7 @@ pub static ALL: &[&dyn AnyModule] = &[
     &mirror::Mirror,
     &upload_progress::UploadProgress,
     &upload::Upload,
+    &cgi::Cgi,
     &index::Index,
     &autoindex::Autoindex,
     &dav::Dav,

@@ -11,13 +11,22 @@ pub enum Resource {
     OpenFiles,
     /// Bytes in a core file (`worker_rlimit_core`).
     Core,
+    /// Seconds of processor time.
+    CpuTime,
+    /// Bytes of address space.
+    Memory,
+    /// Processes of the user.
+    Processes,
 }
 
 impl Resource {
-    fn number(self) -> libc::__rlimit_resource_t {
+    pub(super) fn number(self) -> libc::__rlimit_resource_t {
         match self {
             Resource::OpenFiles => libc::RLIMIT_NOFILE,
             Resource::Core => libc::RLIMIT_CORE,
+            Resource::CpuTime => libc::RLIMIT_CPU,
+            Resource::Memory => libc::RLIMIT_AS,
+            Resource::Processes => libc::RLIMIT_NPROC,
         }
     }
 }

@@ -7,7 +7,7 @@ mod title;
 
 pub use identity::{User, drop_privileges, effective_uid, group, user};
 pub use limits::{Resource, cpus, limit, set_affinity, set_limit, set_priority};
-pub use spawn::{Program, pidfd, spawn};
+pub use spawn::{Account, Program, pidfd, spawn};
 pub use title::{claim_title, set_name, set_title};
 
 use super::{check, fd, fs, retry};

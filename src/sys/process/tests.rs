@@ -19,10 +19,12 @@ fn a_spawned_program_has_its_folder_environment_and_descriptors() {
     let null = fs::open("/dev/null", fs::Flags::READ_WRITE).unwrap();
     let pid = spawn(&Program {
         path: c"/bin/sh",
-        arguments: &strings(&["sh", "-c", "pwd; echo $WORD; exit 3"]),
+        arguments: &strings(&["sh", "-c", "pwd; echo $WORD; ulimit -n; exit 3"]),
         environment: &strings(&["WORD=hello"]),
         folder: Some(&folder),
         standard: [null.as_fd(), writer.as_fd(), null.as_fd()],
+        limits: &[(Resource::OpenFiles, 17)],
+        account: None,
     })
     .unwrap();
     drop(writer);
@@ -31,7 +33,7 @@ fn a_spawned_program_has_its_folder_environment_and_descriptors() {
     set_nonblocking(reader.as_fd(), false).unwrap();
     let mut output = Vec::new();
     while read(reader.as_fd(), &mut output, 4096).unwrap() > 0 {}
-    assert_eq!(output, [folder.as_bytes(), b"\nhello\n"].concat());
+    assert_eq!(output, [folder.as_bytes(), b"\nhello\n17\n"].concat());
 }
 
 #[test]
@@ -43,6 +45,8 @@ fn what_cannot_be_started_is_an_error_here() {
         environment: &[],
         folder: None,
         standard: [null.as_fd(); 3],
+        limits: &[],
+        account: None,
     };
     assert_eq!(spawn(&program).unwrap_err().kind(), io::ErrorKind::NotFound);
 }

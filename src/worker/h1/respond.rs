@@ -26,7 +26,10 @@ pub async fn send(
     exchange: &mut Exchange,
     mut response: Response,
 ) -> Result<(), Broken> {
-    if response.status == Status::CLOSE {
+    if matches!(
+        response.status,
+        Status::CLOSE | Status::CLIENT_CLOSED_REQUEST
+    ) {
         exchange.keep_alive = false;
         exchange.set_response(response);
         return Ok(());

@@ -1,0 +1,135 @@
+//! A script's standard error, line by line to the error log.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+
+use super::settings::Stderr;
+use crate::event::{Io, yield_now};
+use crate::exchange::RequestLog;
+use crate::log::level::Level;
+use crate::sys::fd;
+use crate::sys::fs::{self, Flags};
+
+/// What is read at once, in bytes.
+const READ_SIZE: usize = 4096;
+
+/// The longest line that is logged whole.
+const LONGEST_LINE: usize = 2000;
+
+/// How many reads are made before others get their turn.
+const READS_A_TURN: usize = 16;
+
+/// The reading end, and the line that is not complete yet.
+pub struct Errors {
+    pipe: Option<Io>,
+    line: Vec<u8>,
+    level: Level,
+    log: Rc<RequestLog>,
+}
+
+impl Errors {
+    /// Where the script is to write, and what reads it here.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn open(target: &Stderr, log: &Rc<RequestLog>) -> io::Result<(OwnedFd, Errors)> {
+        let mut errors = Errors {
+            pipe: None,
+            line: Vec::new(),
+            level: Level::Warn,
+            log: Rc::clone(log),
+        };
+        let null = || fs::open("/dev/null", Flags::WRITE);
+        let writer = match target {
+            Stderr::Off => null()?,
+            Stderr::Inherit => io::stderr().as_fd().try_clone_to_owned()?,
+            Stderr::File(file) => match file.with_fd(|fd| fd.try_clone_to_owned()) {
+                Some(fd) => fd?,
+                None => null()?,
+            },
+            Stderr::Log(level) => {
+                let (reader, writer) = fd::pipe()?;
+                fd::set_nonblocking(writer.as_fd(), false)?;
+                errors.pipe = Some(Io::new(reader));
+                errors.level = *level;
+                writer
+            }
+        };
+        Ok((writer, errors))
+    }
+
+    /// Logs what comes until the script closes its end. May be dropped and called again.
+    pub async fn drain(&mut self) {
+        let mut reads = 0;
+        while let Some(pipe) = &self.pipe {
+            match read(pipe) {
+                Ok(bytes) => self.take(&bytes),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if pipe.readable(None).await.is_err() {
+                        self.pipe = None;
+                    }
+                }
+                Err(_) => self.pipe = None,
+            }
+            reads += 1;
+            if reads % READS_A_TURN == 0 {
+                yield_now().await;
+            }
+        }
+    }
+
+    /// Logs what is there, waiting for nothing, and closes.
+    pub fn finish(&mut self) {
+        for _ in 0..READS_A_TURN {
+            let Some(Ok(bytes)) = self.pipe.as_ref().map(read) else {
+                break;
+            };
+            self.take(&bytes);
+        }
+        self.pipe = None;
+        self.flush();
+    }
+
+    /// Splits into lines; nothing is the end.
+    fn take(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            self.pipe = None;
+            self.flush();
+            return;
+        }
+        for byte in bytes {
+            match byte {
+                b'\n' => self.flush(),
+                byte => self.line.push(*byte),
+            }
+            if self.line.len() >= LONGEST_LINE {
+                self.flush();
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        let line = self.line.trim_ascii_end();
+        if !line.is_empty() {
+            let line = String::from_utf8_lossy(line);
+            self.log.log(
+                self.level,
+                format_args!("cgi stderr: \"{}\"", line.escape_debug()),
+            );
+        }
+        self.line.clear();
+    }
+}
+
+impl Drop for Errors {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+fn read(pipe: &Io) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    pipe.try_read(&mut bytes, READ_SIZE)?;
+    Ok(bytes)
+}
