@@ -14,6 +14,7 @@ pub mod dav;
 pub mod events;
 #[cfg(test)]
 pub mod fixture;
+pub mod geo;
 pub mod headers;
 pub mod http;
 pub mod index;
@@ -49,6 +50,7 @@ pub static ALL: &[&dyn AnyModule] = &[
     &variables::Variables,
     &map::Map,
     &split_clients::SplitClients,
+    &geo::Geo,
     &access_log::AccessLog,
     // Handlers.
     &rewrite::Rewrite,

@@ -3,4 +3,5 @@
 pub mod address;
 pub mod buffer;
 pub mod cidr;
+pub mod forwarded;
 pub mod listen;
