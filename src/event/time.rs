@@ -15,7 +15,8 @@ impl Instant {
         Instant(NonZeroU64::MIN.saturating_add(ms.saturating_sub(1)))
     }
 
-    pub(super) fn ms(self) -> u64 {
+    /// The same on the clock that all processes of the machine share, in milliseconds.
+    pub fn ms(self) -> u64 {
         self.0.get()
     }
 

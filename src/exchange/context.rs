@@ -100,7 +100,7 @@ pub struct Exchange {
     /// Whether the connection will be kept after it.
     pub keep_alive: bool,
     client: Option<Box<Address>>,
-    notes: Vec<Box<dyn Any>>,
+    notes: Vec<Rc<dyn Any>>,
     carried: Option<Box<Response>>,
     matched: RefCell<Matched>,
     slots: RefCell<Vec<Option<Rc<[u8]>>>>,
@@ -178,15 +178,16 @@ impl Exchange {
         self.client = Some(Box::new(client));
     }
 
-    /// What a module noted of the exchange, each a type of its own; dropped with the exchange.
+    /// What a module noted of the request, each a type of its own; subrequests made later know it,
+    /// too. It is dropped with the exchange.
     pub fn noted<T: 'static>(&self) -> Option<&T> {
         self.notes.iter().find_map(|note| note.downcast_ref())
     }
 
-    /// Notes something of the exchange, instead of what was noted of the same type.
+    /// Notes something of the request, instead of what was noted of the same type.
     pub fn note<T: 'static>(&mut self, value: T) {
         self.notes.retain(|note| !note.is::<T>());
-        self.notes.push(Box::new(value));
+        self.notes.push(Rc::new(value));
     }
 
     /// Sixteen random bytes, the same for as long as the request lasts (`$request_id`).
@@ -218,10 +219,12 @@ impl Exchange {
         self.slots.clone_from(&other.slots);
     }
 
-    /// Takes over by which id the request goes and who counts as its client, for a subrequest.
+    /// Takes over by which id the request goes, who counts as its client and what was noted of it,
+    /// for a subrequest.
     pub(super) fn copy_identity(&mut self, other: &Exchange) {
         self.id = OnceCell::from(*other.id());
         self.client.clone_from(&other.client);
+        self.notes.clone_from(&other.notes);
     }
 
     /// What group `number` of the last regex matched, handed to `use_text`.

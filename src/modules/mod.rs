@@ -18,6 +18,7 @@ pub mod geo;
 pub mod headers;
 pub mod http;
 pub mod index;
+pub mod limits;
 pub mod map;
 pub mod mirror;
 pub mod not_modified;
@@ -54,6 +55,8 @@ pub static ALL: &[&dyn AnyModule] = &[
     &access_log::AccessLog,
     // Handlers.
     &rewrite::Rewrite,
+    &limits::req::LimitReq,
+    &limits::conn::LimitConn,
     &access::Access,
     &auth_basic::AuthBasic,
     &try_files::TryFiles,

@@ -53,6 +53,11 @@ impl<'a> Table<'a> {
         self.capacity
     }
 
+    /// Whether it holds as many as it can.
+    pub fn is_full(&self) -> bool {
+        self.words[FREE] == 0 && self.words[TAKEN] as usize >= self.capacity
+    }
+
     /// The entry of `key`.
     pub fn find(&self, key: Key) -> Option<Place> {
         let mut place = self.words[self.bucket(key)];
@@ -179,6 +184,7 @@ mod tests {
         assert_eq!((table.capacity(), table.oldest()), (2, None));
         let first = table.insert(Key([1, 1])).unwrap();
         table.insert(Key([2, 2])).unwrap();
+        assert!(table.is_full());
         assert_eq!(table.insert(Key([3, 3])), None);
         table.value(first)[0] = 7;
         table.remove(first);

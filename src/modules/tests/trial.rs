@@ -106,7 +106,8 @@ impl Site {
         }
     }
 
-    fn serve(&self, method: &str, target: &str, headers: &[&str]) -> (Exchange, Response) {
+    /// A request and the response to it.
+    pub fn serve(&self, method: &str, target: &str, headers: &[&str]) -> (Exchange, Response) {
         let mut text = format!("{method} {target} HTTP/1.1\r\nHost: site\r\n");
         for line in headers {
             text.push_str(line);
