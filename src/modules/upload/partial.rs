@@ -5,7 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -29,7 +29,7 @@ const REPORT: u64 = 8 << 20;
 /// The client left: what a request ends with that never came to its answer.
 const CLIENT_LEFT: u16 = 499;
 
-/// The longest description there may be.
+/// The largest number that fields of HTTP hold (RFC 9651 section 3.3.1).
 const MAX_LENGTH: u64 = 999_999_999_999_999;
 
 /// What is known of an upload besides its content.
@@ -330,7 +330,12 @@ impl<'a> Partial<'a> {
         let new = self.store.hidden(&self.id, "new");
         let text = toml::to_string(&self.state)
             .map_err(|error| Failure::of_file("describing", &path, &io::Error::other(error)))?;
-        let saved = fs::write(&new, text).and_then(|()| fs::rename(&new, &path));
+        let mut options = File::options();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let written = options
+            .open(&new)
+            .and_then(|mut file| file.write_all(text.as_bytes()));
+        let saved = written.and_then(|()| fs::rename(&new, &path));
         saved.map_err(|error| Failure::of_file("writing", &path, &error))
     }
 }
