@@ -75,6 +75,12 @@ pub enum Body {
     Stream(Box<dyn ResponseStream>),
 }
 
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Body {
+        Body::Bytes(bytes.into())
+    }
+}
+
 impl Body {
     /// The length in bytes, if it is known.
     pub fn len(&self) -> Option<u64> {

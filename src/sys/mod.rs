@@ -17,6 +17,7 @@ pub mod shm;
 pub mod signal;
 pub mod socket;
 pub mod waker;
+pub mod xattr;
 
 use std::io;
 

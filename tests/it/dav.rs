@@ -441,3 +441,46 @@ fn a_client_may_wait_to_be_asked() {
     assert_eq!(client.response_to("PUT").status, 201);
     assert_eq!(server.read("dav/asked"), "abc");
 }
+
+#[test]
+fn files_go_from_one_file_system_to_another() {
+    let Ok(other) = tempfile::tempdir_in("/dev/shm") else {
+        return;
+    };
+    let other_path = other.path().to_str().unwrap();
+    fs::set_permissions(other.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let site = format!(
+        "server {{
+            listen 127.0.0.1:%PORT%;
+            root %PREFIX%/dav;
+            dav_methods PUT MOVE;
+            client_body_temp_path {other_path};
+        }}"
+    );
+    let server = Site::http(&site).file("dav/tree/a/b", "x").start();
+    for folder in ["dav", "dav/tree", "dav/tree/a"] {
+        fs::set_permissions(server.path(folder), fs::Permissions::from_mode(0o777)).unwrap();
+    }
+    let far = other.path().join("far");
+    fs::create_dir(&far).unwrap();
+    fs::set_permissions(&far, fs::Permissions::from_mode(0o777)).unwrap();
+    symlink(&far, server.path("dav/far")).unwrap();
+
+    let date = ["Date: Sun, 06 Nov 1994 08:49:37 GMT"];
+    assert_eq!(send(&server, "PUT", "/new", &date, "0123").status, 201);
+    assert_eq!(server.read("dav/new"), "0123");
+    let known = fs::metadata(server.path("dav/new")).unwrap();
+    assert_eq!((known.mtime(), known.mode() & 0o777), (784_111_777, 0o600));
+
+    assert_statuses(
+        &server,
+        &[
+            ("MOVE", "/new", &["Destination: /far/new"], 204),
+            ("MOVE", "/tree/", &["Destination: /far/tree/"], 201),
+        ],
+    );
+    assert_eq!(fs::read(far.join("new")).unwrap(), b"0123");
+    assert_eq!(fs::read(far.join("tree/a/b")).unwrap(), b"x");
+    assert!(!server.path("dav/new").exists() && !server.path("dav/tree").exists());
+    assert_eq!(fs::read_dir(other.path()).unwrap().count(), 1);
+}

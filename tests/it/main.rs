@@ -9,6 +9,7 @@
 mod cgi;
 mod config;
 mod dav;
+mod dav_ext;
 mod files;
 mod hosts;
 mod http1;

@@ -110,6 +110,13 @@ impl<'a> Table<'a> {
             .map(Place)
     }
 
+    /// The entry that was touched next after `place`.
+    pub fn newer(&self, place: Place) -> Option<Place> {
+        Some(self.words[self.entry(place.0) + NEWER])
+            .filter(|place| *place != 0)
+            .map(Place)
+    }
+
     /// An entry's value.
     pub fn value(&mut self, place: Place) -> &mut [u64] {
         let entry = self.entry(place.0);

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::complain;
 use super::files::path_of;
+use super::{Settings, complain};
 use crate::exchange::{Alias, Exchange};
 use crate::http::escape::{Unescape, unescape};
 use crate::http::{KnownHeader, Status};
@@ -24,7 +24,7 @@ impl Destination {
     /// # Errors
     /// 400 if there is no destination on this host, 409 if one of source and destination is a
     /// collection and the other is not.
-    pub(super) fn of(exchange: &Exchange) -> Result<Destination, Status> {
+    pub(super) fn of(settings: &Settings, exchange: &Exchange) -> Result<Destination, Status> {
         let Some(value) = exchange.request.known(KnownHeader::Destination) else {
             complain(
                 exchange,
@@ -36,7 +36,7 @@ impl Destination {
         let target = target(exchange, value, &text)?;
         let path = decode(exchange, target).ok_or_else(|| invalid(exchange, &text))?;
         let is_folder = |path: &[u8]| path.last() == Some(&b'/');
-        if is_folder(&exchange.path) != is_folder(value) {
+        if is_folder(&exchange.path) != is_folder(value) && !settings.rfc4918 {
             let uri = String::from_utf8_lossy(&exchange.path);
             complain(
                 exchange,
@@ -76,17 +76,22 @@ impl Destination {
         Ok(self)
     }
 
-    /// The file the destination stands for: the location's `root` or `alias` is that of the
-    /// request itself, wherever the destination lies.
+    /// The file the destination stands for.
     pub(super) fn mapped(&self, exchange: &Exchange) -> Result<PathBuf, Status> {
-        if let Alias::Prefix(name) = &exchange.location.core.alias {
-            let mut file = exchange.document_root();
-            file.extend_from_slice(self.path.get(name.len()..).unwrap_or_default());
-            return Ok(path_of(file));
-        }
-        let file = exchange.map(&self.path);
-        file.map(path_of).map_err(|_| Status::INTERNAL_SERVER_ERROR)
+        map_other(exchange, &self.path)
     }
+}
+
+/// The file that another path than the exchange's stands for: `root` or `alias` is that of the
+/// request itself, wherever the path lies.
+pub(super) fn map_other(exchange: &Exchange, path: &[u8]) -> Result<PathBuf, Status> {
+    if let Alias::Prefix(name) = &exchange.location.core.alias {
+        let mut file = exchange.document_root();
+        file.extend_from_slice(path.get(name.len()..).unwrap_or_default());
+        return Ok(path_of(file));
+    }
+    let file = exchange.map(path);
+    file.map(path_of).map_err(|_| Status::INTERNAL_SERVER_ERROR)
 }
 
 fn invalid(exchange: &Exchange, text: &str) -> Status {

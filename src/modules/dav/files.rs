@@ -9,6 +9,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use super::dead;
 use crate::event;
 use crate::exchange::Exchange;
 use crate::http::Status;
@@ -43,6 +44,16 @@ pub(super) fn without_slash(path: &Path) -> &Path {
     }
 }
 
+/// The name a file is locked by: without repeated slashes and without one at its end.
+pub(super) fn canonical(path: &Path) -> Vec<u8> {
+    let mut bytes = path.as_os_str().as_bytes().to_vec();
+    bytes.dedup_by(|byte, before| *byte == b'/' && *before == b'/');
+    if bytes.len() > 1 && bytes.last() == Some(&b'/') {
+        bytes.pop();
+    }
+    bytes
+}
+
 /// Logs that `call` failed.
 pub(super) fn log_failure(
     exchange: &Exchange,
@@ -75,6 +86,16 @@ pub(super) fn fail(
     };
     log_failure(exchange, level, call, path, error);
     status
+}
+
+/// 409 unless the folder that `path` is to be in exists (RFC 4918).
+pub(super) fn require_folder(exchange: &Exchange, path: &Path) -> Result<(), Status> {
+    let folder = path.parent().unwrap_or(path);
+    match fs::metadata(folder) {
+        Ok(known) if known.is_dir() => Ok(()),
+        Ok(_) => Err(Status::CONFLICT),
+        Err(error) => Err(fail(exchange, "stat()", folder, &error, Status::CONFLICT)),
+    }
 }
 
 /// How a file is put where it belongs.
@@ -213,8 +234,16 @@ pub(super) async fn copy_file(exchange: &Exchange, from: &Path, to: &Path) -> Re
     {
         event::yield_now().await;
     }
+    carry_properties(exchange, from, to);
     set_time(&target, time_of(known.mtime()))
         .map_err(|error| failed(Level::Alert, "utimes()", to, &error))
+}
+
+/// Gives a copy or a successor of a file its dead properties; failing is logged but no harm.
+pub(super) fn carry_properties(exchange: &Exchange, from: &Path, to: &Path) {
+    if let Err(error) = dead::carry(from, to) {
+        log_failure(exchange, Level::Error, "setxattr()", to, &error);
+    }
 }
 
 fn file(descriptor: OwnedFd) -> File {

@@ -12,7 +12,7 @@ pub(super) fn mkcol(settings: &Settings, exchange: &Exchange) -> Answer {
         complain(exchange, format_args!("MKCOL with body is unsupported"));
         return Err(Status::UNSUPPORTED_MEDIA_TYPE);
     }
-    if exchange.path.last() != Some(&b'/') {
+    if exchange.path.last() != Some(&b'/') && !settings.rfc4918 {
         complain(exchange, format_args!("MKCOL can create a collection only"));
         return Err(Status::CONFLICT);
     }

@@ -1,23 +1,38 @@
 //! WebDAV (RFC 4918): files that are written, moved and removed over HTTP.
 //!
-//! `dav_methods` and its kin are nginx's and behave as there.
+//! `dav_methods` and its kin are nginx's and behave as there. `dav_ext_methods` and its kin are those
+//! of nginx's dav-ext module: properties and locks, so that a desktop can mount a site.
 
+mod condition;
+mod dead;
 mod destination;
 mod files;
+mod guard;
+mod lock;
+mod locks;
 mod mkcol;
+mod options;
+mod propfind;
+mod proppatch;
+mod props;
 mod put;
 mod remove;
+mod rows;
 mod transfer;
 mod tree;
+mod xml;
 
 #[cfg(test)]
 mod tests;
 
 use std::rc::Rc;
 
-use crate::config::context::HTTP_SERVER_LOCATION;
-use crate::config::{Directive, Mistake, Module, Use, directive};
-use crate::exchange::{Exchange, Handler, Location, Phase, Response, Step};
+use self::files::{canonical, mapped, path_of};
+use self::guard::Change;
+use self::locks::{Locks, is_below};
+use self::xml::Element;
+use crate::config::{Directive, Module};
+use crate::exchange::{BufferedBody, Exchange, Handler, Location, Phase, Response, Step, Zone};
 use crate::http::escape::{Escape, escape};
 use crate::http::{KnownHeader, Method, Status};
 use crate::log::level::Level;
@@ -31,10 +46,16 @@ pub struct Dav;
 pub struct Settings {
     /// The methods that are answered, as [`Method::bit`]s.
     methods: u32,
+    /// Those of the dav-ext module, as bits.
+    ext_methods: u32,
+    /// Where locks are kept; `None` if nothing can be locked.
+    locks: Option<Rc<Zone<Locks>>>,
     /// Permissions of new files; new folders get them with search permission added.
     access: u32,
     /// How many parts the path of something that is deleted must have.
     min_delete_depth: u64,
+    /// Whether RFC 4918 counts where nginx's module differs from it.
+    rfc4918: bool,
     /// Whether PUT makes the folders that are missing.
     create_full_put_path: bool,
 }
@@ -43,6 +64,9 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             methods: 0,
+            ext_methods: 0,
+            locks: None,
+            rfc4918: false,
             access: 0o600,
             min_delete_depth: 0,
             create_full_put_path: false,
@@ -50,98 +74,25 @@ impl Default for Settings {
     }
 }
 
-/// Stands for `off`, which must be something to end inheritance.
-const OFF: u32 = 1 << 31;
-
-const METHODS: &[(&str, u32)] = &[
-    ("off", OFF),
-    ("put", Method::Put.bit()),
-    ("delete", Method::Delete.bit()),
-    ("mkcol", Method::Mkcol.bit()),
-    ("copy", Method::Copy.bit()),
-    ("move", Method::Move.bit()),
-];
-
 impl Module for Dav {
     type Settings = Settings;
     const NAME: &'static str = "dav";
-    const DIRECTIVES: &'static [Directive<Settings>] = &[
-        directive::<Settings>("dav_methods")
-            .syntax("off | method ...")
-            .default("off")
-            .contexts(HTTP_SERVER_LOCATION)
-            .at_least(1)
-            .doc("Allows the WebDAV methods PUT, DELETE, MKCOL, COPY and MOVE.")
-            .append(
-                |settings| settings.methods = 0,
-                |settings, d| {
-                    settings.methods |= d.bits_from(0, METHODS)?;
-                    Ok(())
-                },
-            ),
-        directive("create_full_put_path")
-            .syntax("on | off")
-            .default("off")
-            .contexts(HTTP_SERVER_LOCATION)
-            .flag()
-            .doc("Lets PUT make the folders that are missing on the way to its file.")
-            .set(|settings, d| {
-                settings.create_full_put_path = d.flag()?;
-                Ok(())
-            }),
-        directive("min_delete_depth")
-            .syntax("number")
-            .default("0")
-            .contexts(HTTP_SERVER_LOCATION)
-            .doc("Lets DELETE remove only what has at least so many elements in its path.")
-            .set(|settings, d| {
-                settings.min_delete_depth = d.number(0)?;
-                Ok(())
-            }),
-        directive("dav_access")
-            .syntax("users:permissions ...")
-            .default("user:rw")
-            .contexts(HTTP_SERVER_LOCATION)
-            .between(1, 3)
-            .doc("Sets the permissions of files and folders that are made: user, group, all; r or rw.")
-            .set(|settings, d| {
-                settings.access = access(d)?;
-                Ok(())
-            }),
-    ];
+    const DIRECTIVES: &'static [Directive<Settings>] = rows::ROWS;
 
     fn install(settings: &Rc<Settings>, location: &mut Location) {
-        if settings.methods & !OFF != 0 {
+        if (settings.methods | settings.ext_methods) & !rows::OFF != 0 {
             location.add_handler(Phase::Content, Rc::new(Resources(Rc::clone(settings))));
         }
     }
-}
-
-/// Reads `user:rw group:r all:r`; the user may read and write unless told otherwise.
-fn access(d: &Use<'_>) -> Result<u32, Mistake> {
-    let (mut access, mut user) = (0, 0o600);
-    for i in 0..d.count() {
-        let invalid = || d.mistake(i, format!("invalid value \"{}\"", d.lossy(i)));
-        let groups = [("user:", 6), ("group:", 3), ("all:", 0)];
-        let mut groups = groups.iter();
-        let found = groups.find_map(|(who, shift)| Some((d.parameter(i, who)?, *shift)));
-        let (right, shift) = found.ok_or_else(invalid)?;
-        if shift == 6 {
-            user = 0;
-        }
-        access |= match right {
-            b"rw" => 6 << shift,
-            b"r" => 4 << shift,
-            _ => return Err(invalid()),
-        };
-    }
-    Ok(access | user)
 }
 
 /// Permissions of a folder whose files have `access`: who may read may search.
 fn folder_access(access: u32) -> u32 {
     access | (access & 0o444) >> 2
 }
+
+/// The longest XML that is read, in bytes.
+const MAX_XML: u64 = 1 << 20;
 
 /// What a method comes to: a response, or the status whose page is one.
 type Answer = Result<Response, Status>;
@@ -151,7 +102,8 @@ struct Resources(Rc<Settings>);
 
 impl Handler for Resources {
     fn handle<'a>(&'a self, exchange: &'a mut Exchange) -> Step<'a> {
-        if self.0.methods & exchange.method.bit() == 0 {
+        let methods = self.0.methods | self.0.ext_methods;
+        if methods & exchange.method.bit() == 0 {
             return Step::Declined;
         }
         Step::Await(Box::pin(async move {
@@ -166,13 +118,81 @@ impl Handler for Resources {
 impl Resources {
     async fn answer(&self, exchange: &mut Exchange) -> Answer {
         let settings = &*self.0;
+        self.check_locks(exchange)?;
         match exchange.method {
             Method::Put => put::put(settings, exchange).await,
-            Method::Delete => remove::delete(settings, exchange).await,
+            Method::Delete => {
+                let removed = remove::delete(settings, exchange).await?;
+                settings.forget_locks(exchange);
+                Ok(removed)
+            }
             Method::Mkcol => mkcol::mkcol(settings, exchange),
-            _ => transfer::transfer(settings, exchange).await,
+            Method::Copy => transfer::transfer(settings, exchange).await,
+            Method::Move => {
+                let moved = transfer::transfer(settings, exchange).await?;
+                settings.forget_locks(exchange);
+                Ok(moved)
+            }
+            Method::Propfind => propfind::propfind(settings, exchange).await,
+            Method::Proppatch => proppatch::proppatch(exchange).await,
+            Method::Lock => lock::lock(settings, exchange).await,
+            Method::Unlock => lock::unlock(settings, exchange),
+            _ => Ok(options::options(settings)),
         }
     }
+
+    /// Whoever changes what is locked must know the lock. (COPY and MOVE look after it themselves,
+    /// once their destination is known.)
+    fn check_locks(&self, exchange: &Exchange) -> Result<(), Status> {
+        let Some(zone) = &self.0.locks else {
+            return Ok(());
+        };
+        let changes_one = matches!(
+            exchange.method,
+            Method::Put | Method::Delete | Method::Mkcol | Method::Proppatch
+        );
+        if !changes_one {
+            return Ok(());
+        }
+        let path = path_of(canonical(&mapped(exchange)?));
+        let change = match exchange.method {
+            Method::Delete => Change::Removal,
+            Method::Put | Method::Mkcol if !path.exists() => Change::Creation,
+            _ => Change::Content,
+        };
+        guard::check(exchange, zone, &path, &[(&path, change)])
+    }
+}
+
+impl Settings {
+    /// What is gone is locked no more.
+    fn forget_locks(&self, exchange: &Exchange) {
+        if let (Some(zone), Ok(path)) = (&self.locks, mapped(exchange)) {
+            let path = canonical(&path);
+            zone.forget(|lock| lock.path == path || is_below(&lock.path, &path));
+        }
+    }
+}
+
+/// The XML that comes with a request; `None` without a body.
+async fn read_xml(exchange: &mut Exchange) -> Result<Option<Element>, Status> {
+    let location = Rc::clone(&exchange.location);
+    let body = exchange.body.buffer(&location.core).await;
+    let parsed = match body.map_err(|error| error.status())? {
+        BufferedBody::Memory(bytes) if bytes.is_empty() => return Ok(None),
+        BufferedBody::Memory(bytes) => xml::parse(bytes),
+        BufferedBody::File(file) if file.length > MAX_XML => {
+            return Err(Status::REQUEST_ENTITY_TOO_LARGE);
+        }
+        BufferedBody::File(file) => {
+            let text = std::fs::read(&file.path);
+            xml::parse(&text.map_err(|_| Status::INTERNAL_SERVER_ERROR)?)
+        }
+    };
+    parsed.map(Some).map_err(|_| {
+        complain(exchange, format_args!("client sent invalid XML"));
+        Status::BAD_REQUEST
+    })
 }
 
 /// `Depth` (RFC 4918 section 10.2).

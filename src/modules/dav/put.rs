@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::files::{Placement, mapped, place};
+use super::files::{Placement, carry_properties, mapped, place, require_folder};
 use super::{Answer, Settings, complain, created, folder_access};
 use crate::exchange::{Body, BodyError, Exchange, Response, TempFile};
 use crate::http::{KnownHeader, Status, date};
@@ -32,6 +32,9 @@ pub(super) async fn put(settings: &Settings, exchange: &mut Exchange) -> Answer 
         );
         return Err(Status::CONFLICT);
     }
+    if settings.rfc4918 && !settings.create_full_put_path {
+        require_folder(exchange, &path)?;
+    }
     let how = Placement {
         access: Some(settings.access),
         folders: settings
@@ -42,6 +45,9 @@ pub(super) async fn put(settings: &Settings, exchange: &mut Exchange) -> Answer 
             .known(KnownHeader::Date)
             .and_then(date::parse),
     };
+    if existing.is_some() {
+        carry_properties(exchange, &path, &file.path);
+    }
     place(exchange, &file.path, &path, &how).await?;
     file.keep();
     Ok(match existing {

@@ -26,7 +26,7 @@ pub(super) async fn delete(settings: &Settings, exchange: &Exchange) -> Answer {
         };
         fail(exchange, "lstat()", &path, &error, missing)
     })?;
-    check_kind(exchange, &path, found.is_dir())?;
+    check_kind(settings, exchange, &path, found.is_dir())?;
     remove(exchange, without_slash(&path), found.is_dir()).await?;
     Ok(Response::page(Status::NO_CONTENT))
 }
@@ -54,8 +54,13 @@ fn check_path_depth(settings: &Settings, exchange: &Exchange) -> Result<(), Stat
 }
 
 /// A folder is named with a slash and goes with all that is in it.
-fn check_kind(exchange: &Exchange, path: &Path, is_folder: bool) -> Result<(), Status> {
-    if is_folder && exchange.path.last() != Some(&b'/') {
+fn check_kind(
+    settings: &Settings,
+    exchange: &Exchange,
+    path: &Path,
+    is_folder: bool,
+) -> Result<(), Status> {
+    if is_folder && exchange.path.last() != Some(&b'/') && !settings.rfc4918 {
         let error = std::io::Error::from_raw_os_error(errno::EISDIR);
         let path = path.display();
         complain(

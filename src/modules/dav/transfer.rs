@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 
 use super::destination::Destination;
 use super::files::{
-    PERMISSIONS, Placement, copy_file, fail, mapped, path_of, place, without_slash,
+    PERMISSIONS, Placement, canonical, carry_properties, copy_file, fail, mapped, path_of, place,
+    require_folder, without_slash,
 };
+use super::guard::{self, Change};
 use super::remove::remove;
 use super::tree::copy_tree;
 use super::{Answer, Depth, Settings, complain, folder_access, has_body};
@@ -27,6 +29,10 @@ struct Transfer<'a> {
     /// The destination was named as a folder.
     to_folder: bool,
     destination: Destination,
+    /// RFC 4918 counts.
+    strict: bool,
+    /// Nothing that is in a folder is copied with it.
+    shallow: bool,
 }
 
 /// Answers COPY and MOVE (RFC 4918 sections 9.8 and 9.9).
@@ -38,8 +44,8 @@ pub(super) async fn transfer(settings: &Settings, exchange: &Exchange) -> Answer
         );
         return Err(Status::UNSUPPORTED_MEDIA_TYPE);
     }
-    let destination = Destination::of(exchange)?;
-    check_depth(exchange)?;
+    let destination = Destination::of(settings, exchange)?;
+    let shallow = check_depth(exchange)? == Depth::Zero;
     let destination = destination.with_overwrite(exchange)?;
     let to = merge_slashes(&destination.mapped(exchange)?);
     let transfer = Transfer {
@@ -48,16 +54,23 @@ pub(super) async fn transfer(settings: &Settings, exchange: &Exchange) -> Answer
         to: without_slash(&to).to_owned(),
         to_folder: to.as_os_str().as_bytes().ends_with(b"/"),
         destination,
+        strict: settings.rfc4918,
+        shallow: shallow && settings.rfc4918,
     };
-    transfer.run(settings).await.map(Response::page)
+    transfer.check_locks(settings)?;
+    let status = match transfer.strict {
+        true => transfer.run_strictly(settings).await?,
+        false => transfer.run(settings).await?,
+    };
+    Ok(Response::page(status))
 }
 
 /// A copy may be of the folder alone; a move takes everything.
-fn check_depth(exchange: &Exchange) -> Result<(), Status> {
+fn check_depth(exchange: &Exchange) -> Result<Depth, Status> {
     let copies = exchange.method == Method::Copy;
     match Depth::of(exchange, Depth::Infinity) {
-        Depth::Infinity => return Ok(()),
-        Depth::Zero if copies => return Ok(()),
+        Depth::Infinity => return Ok(Depth::Infinity),
+        Depth::Zero if copies => return Ok(Depth::Zero),
         _ if copies => complain(
             exchange,
             format_args!("\"Depth\" header must be 0 or infinity"),
@@ -77,15 +90,7 @@ impl Transfer<'_> {
     async fn run(&self, settings: &Settings) -> Result<Status, Status> {
         self.check_paths()?;
         let replaced = self.replaced()?;
-        let from = fs::symlink_metadata(&self.from).map_err(|error| {
-            fail(
-                self.exchange,
-                "lstat()",
-                &self.from,
-                &error,
-                Status::NOT_FOUND,
-            )
-        })?;
+        let from = self.source()?;
         if !from.is_dir() {
             return self.file(settings).await;
         }
@@ -98,6 +103,55 @@ impl Transfer<'_> {
             remove(self.exchange, &self.to, replaced.is_dir()).await?;
         }
         self.folder(&from).await
+    }
+
+    /// As RFC 4918 has it: slashes do not matter, the destination's folder must exist, and what is
+    /// replaced goes first.
+    async fn run_strictly(&self, settings: &Settings) -> Result<Status, Status> {
+        self.check_paths()?;
+        let from = self.source()?;
+        require_folder(self.exchange, &self.to)?;
+        let replaced = self.replaced()?;
+        if let Some(replaced) = &replaced
+            && (replaced.is_dir() || from.is_dir())
+        {
+            remove(self.exchange, &self.to, replaced.is_dir()).await?;
+        }
+        match from.is_dir() {
+            true => self.folder(&from).await?,
+            false => self.file(settings).await?,
+        };
+        Ok(match replaced {
+            Some(_) => Status::NO_CONTENT,
+            None => Status::CREATED,
+        })
+    }
+
+    fn source(&self) -> Result<Metadata, Status> {
+        fs::symlink_metadata(&self.from).map_err(|error| {
+            fail(
+                self.exchange,
+                "lstat()",
+                &self.from,
+                &error,
+                Status::NOT_FOUND,
+            )
+        })
+    }
+
+    /// What is replaced and, by a move, what goes must not be locked by somebody else.
+    fn check_locks(&self, settings: &Settings) -> Result<(), Status> {
+        let Some(zone) = &settings.locks else {
+            return Ok(());
+        };
+        let from = path_of(canonical(&self.from));
+        let change = match fs::symlink_metadata(&self.to) {
+            Ok(_) => Change::Replacement,
+            Err(_) => Change::Creation,
+        };
+        let changes = [(&*self.to, change), (&*from, Change::Removal)];
+        let count = if self.is_move() { 2 } else { 1 };
+        guard::check(self.exchange, zone, &from, &changes[..count])
     }
 
     /// Nothing can go onto or into itself.
@@ -114,7 +168,9 @@ impl Transfer<'_> {
             );
             return Err(Status::FORBIDDEN);
         }
-        if self.to_folder && (self.to.starts_with(from) || from.starts_with(&self.to)) {
+        if (self.to_folder || self.strict)
+            && (self.to.starts_with(from) || from.starts_with(&self.to))
+        {
             self.complain_of_collection();
             return Err(Status::FORBIDDEN);
         }
@@ -140,7 +196,7 @@ impl Transfer<'_> {
                 return Err(fail(self.exchange, "lstat()", &self.to, &error, missing));
             }
         };
-        if found.is_dir() && !self.to_folder {
+        if found.is_dir() && !self.to_folder && !self.strict {
             self.complain_of_collection();
             return Err(Status::CONFLICT);
         }
@@ -189,6 +245,10 @@ impl Transfer<'_> {
                 Status::NOT_FOUND,
             )
         })?;
+        carry_properties(self.exchange, from, &self.to);
+        if self.shallow {
+            return Ok(Status::CREATED);
+        }
         let whole = copy_tree(self.exchange, from, &self.to).await?;
         if self.is_move() {
             // What could not be copied must not be lost.

@@ -4,7 +4,9 @@ use std::fs::{self, DirEntry, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::files::{PERMISSIONS, copy_file, fail, log_failure, set_time, time_of};
+use super::files::{
+    PERMISSIONS, carry_properties, copy_file, fail, log_failure, set_time, time_of,
+};
 use super::folder_access;
 use crate::event;
 use crate::exchange::Exchange;
@@ -136,8 +138,9 @@ fn copy_folder(exchange: &Exchange, path: &Path, from: &Path, to: &Path) -> bool
         return false;
     };
     let made = mkdir(&copy, folder_access(known.mode() & PERMISSIONS));
-    if let Err(error) = &made {
-        fail(exchange, "mkdir()", &copy, error, Status::NOT_FOUND);
+    match &made {
+        Ok(()) => carry_properties(exchange, path, &copy),
+        Err(error) => drop(fail(exchange, "mkdir()", &copy, error, Status::NOT_FOUND)),
     }
     made.is_ok()
 }

@@ -1,0 +1,97 @@
+//! What must hold before something is changed: the `If` header, and that whoever changes what is
+//! locked knows the lock (RFC 4918 section 7).
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use super::complain;
+use super::condition::If;
+use super::locks::{Lock, Locks, Token, is_below};
+use crate::exchange::{Exchange, Zone};
+use crate::http::Status;
+
+/// What a request changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// The content or the properties of a resource.
+    Content,
+    /// A resource comes into being: its folder changes as well.
+    Creation,
+    /// A resource goes, with all below it.
+    Removal,
+    /// A resource and all below it are replaced.
+    Replacement,
+}
+
+/// The `If` header's value.
+pub(super) fn header(exchange: &Exchange) -> Option<&[u8]> {
+    let mut headers = exchange.request.headers();
+    headers
+        .find(|(name, _)| name.eq_ignore_ascii_case(b"If"))
+        .map(|(_, value)| value)
+}
+
+/// Checks that a request may change these files; `own` is the one its URI names.
+///
+/// # Errors
+/// 400 for a wrong `If`, 412 for one that does not hold, 423 for what is locked by somebody else.
+pub(super) fn check(
+    exchange: &Exchange,
+    zone: &Zone<Locks>,
+    own: &Path,
+    changes: &[(&Path, Change)],
+) -> Result<(), Status> {
+    let tokens = submitted(exchange, zone, own)?;
+    for (path, change) in changes {
+        if !permits(zone, &tokens, path, *change) {
+            let path = path.display();
+            complain(exchange, format_args!("\"{path}\" is locked"));
+            return Err(Status::LOCKED);
+        }
+    }
+    Ok(())
+}
+
+/// The tokens the client knows, if what it demands holds.
+pub(super) fn submitted(
+    exchange: &Exchange,
+    zone: &Zone<Locks>,
+    own: &Path,
+) -> Result<Vec<Token>, Status> {
+    let Some(value) = header(exchange) else {
+        return Ok(Vec::new());
+    };
+    let Ok(condition) = If::parse(value) else {
+        let value = String::from_utf8_lossy(value);
+        complain(
+            exchange,
+            format_args!("client sent invalid \"If\" header: \"{value}\""),
+        );
+        return Err(Status::BAD_REQUEST);
+    };
+    match condition.holds(exchange, zone, own) {
+        true => Ok(condition.tokens()),
+        false => Err(Status::PRECONDITION_FAILED),
+    }
+}
+
+fn permits(zone: &Zone<Locks>, tokens: &[Token], path: &Path, change: Change) -> bool {
+    let bytes = path.as_os_str().as_bytes();
+    let known = |lock: &Lock| tokens.contains(&lock.token);
+    // One of several shared locks is enough.
+    let open = |locks: Vec<Lock>| locks.is_empty() || locks.iter().any(known);
+    let folder = || path.parent().unwrap_or(path).as_os_str().as_bytes();
+    let own = || open(zone.covering(bytes));
+    let around = || open(zone.covering(folder()));
+    let below = || {
+        zone.select(|lock| is_below(&lock.path, bytes))
+            .iter()
+            .all(known)
+    };
+    match change {
+        Change::Content => own(),
+        Change::Creation => own() && around(),
+        Change::Replacement => own() && below(),
+        Change::Removal => own() && around() && below(),
+    }
+}

@@ -1,0 +1,302 @@
+//! WebDAV as clients know it: litmus and cadaver, and what neither of them asks.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use crate::support::{Server, Site};
+
+/// A server on which everything can be done, as a desktop expects it.
+fn serve(settings: &str) -> Server {
+    let server = Site::http(&format!(
+        "dav_ext_lock_zone zone=locks:1m timeout=5m;
+         server {{
+            listen 127.0.0.1:%PORT%;
+            root %PREFIX%/dav;
+            client_body_temp_path %PREFIX%/temp;
+            client_max_body_size 0;
+            dav_methods PUT DELETE MKCOL COPY MOVE;
+            dav_ext_methods PROPFIND PROPPATCH OPTIONS LOCK UNLOCK;
+            dav_ext_lock zone=locks;
+            dav_rfc4918 on;
+            {settings}
+        }}"
+    ))
+    .file("dav/file", "content")
+    .start();
+    for folder in ["dav", "temp"] {
+        let _ = fs::create_dir(server.path(folder));
+        // The workers are not root.
+        fs::set_permissions(server.path(folder), fs::Permissions::from_mode(0o777)).unwrap();
+    }
+    fs::set_permissions(server.path("dav/file"), fs::Permissions::from_mode(0o666)).unwrap();
+    server
+}
+
+/// Whether a program is there; says so loudly if it is not.
+fn is_installed(program: &str) -> bool {
+    let found = Command::new("which").arg(program).output();
+    let found = found.is_ok_and(|output| output.status.success());
+    if !found {
+        eprintln!("\n*** {program} is NOT INSTALLED: nothing was tested with it ***\n");
+    }
+    found
+}
+
+/// Whether the files of a site can have extended attributes, which dead properties need.
+fn keeps_attributes(server: &Server) -> bool {
+    let path = server.path("dav/file");
+    let kept = rowhouse::sys::xattr::set(&path, c"user.rowhouse.probe", b"x").is_ok();
+    if !kept {
+        eprintln!("\n*** NO EXTENDED ATTRIBUTES here: dead properties were not tested ***\n");
+    }
+    kept
+}
+
+#[test]
+fn litmus_passes() {
+    if !is_installed("litmus") {
+        return;
+    }
+    let server = serve("");
+    let suites = match keeps_attributes(&server) {
+        true => "basic copymove props locks http",
+        false => "basic copymove locks http",
+    };
+    let run = Command::new("litmus")
+        .args(["-k", &format!("http://localhost:{}/", server.port(0))])
+        .env("TESTS", suites)
+        .current_dir(server.path(""))
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&run.stdout).into_owned();
+    for suite in suites.split(' ') {
+        assert!(told.contains(&format!("running `{suite}'")), "{told}");
+    }
+    let summaries = told.lines().filter(|line| line.starts_with("<- summary"));
+    assert_eq!(summaries.count(), suites.split(' ').count());
+    assert!(!told.contains("FAIL"), "{told}");
+}
+
+#[test]
+fn cadaver_works() {
+    if !is_installed("cadaver") {
+        return;
+    }
+    let server = serve("");
+    fs::write(server.path("local"), "from here").unwrap();
+    let script = "mkcol folder\ncd folder\nput local there\ncopy there copy\nmove copy moved\n\
+                  lock moved\nls\nunlock moved\ndelete there\nget moved back\ncd ..\nquit\n";
+    fs::write(server.path("script"), script).unwrap();
+    let run = Command::new("cadaver")
+        .args([
+            "-r",
+            "script",
+            &format!("http://localhost:{}/", server.port(0)),
+        ])
+        .env("HOME", server.path(""))
+        .current_dir(server.path(""))
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&run.stdout).into_owned();
+    assert!(!told.contains("failed"), "{told}\n{}", server.error_log());
+    assert_eq!(server.read("back"), "from here");
+    assert_eq!(server.read("dav/folder/moved"), "from here");
+    assert!(!server.path("dav/folder/there").exists());
+}
+
+const LOCK: &str = "<lockinfo xmlns='DAV:'><lockscope><exclusive/></lockscope>\
+    <locktype><write/></locktype><owner>me &amp; you</owner></lockinfo>";
+
+/// Sends a request with a body and returns status, head and body.
+#[track_caller]
+fn send(server: &Server, head: &str, body: &str) -> crate::support::Response {
+    let mut client = server.connect();
+    let length = body.len();
+    let (line, headers) = head.split_once('\n').unwrap_or((head, ""));
+    let headers: String = headers
+        .lines()
+        .map(|line| format!("{}\r\n", line.trim()))
+        .collect();
+    client.send(format!(
+        "{line} HTTP/1.1\r\nHost: localhost\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
+    ));
+    client.response()
+}
+
+#[test]
+fn options_tell_what_can_be_done() {
+    let server = serve("location /unlocked { dav_ext_methods OPTIONS; dav_methods off; }");
+    let response = server.request("OPTIONS", "/", &[]);
+    assert_eq!(
+        (response.status, response.header("DAV")),
+        (200, Some("1, 2"))
+    );
+    let allowed =
+        "GET, HEAD, PUT, DELETE, MKCOL, COPY, MOVE, OPTIONS, PROPFIND, PROPPATCH, LOCK, UNLOCK";
+    assert_eq!(response.header("Allow"), Some(allowed));
+    let response = server.request("OPTIONS", "/unlocked", &[]);
+    assert_eq!(response.header("DAV"), Some("1"));
+    assert_eq!(response.header("Allow"), Some("GET, HEAD, OPTIONS"));
+}
+
+#[test]
+fn properties_are_shown() {
+    let server = serve("default_type text/x;");
+    server.write("dav/folder/a & b", "12345");
+    let shown = send(&server, "PROPFIND /folder\nDepth: 1", "");
+    assert_eq!(shown.status, 207);
+    let kind = Some("application/xml; charset=utf-8");
+    assert_eq!(shown.header("Content-Type"), kind);
+    for part in [
+        "<D:href>/folder/</D:href>",
+        "<D:resourcetype><D:collection/></D:resourcetype>",
+        "<D:href>/folder/a%20&amp;%20b</D:href>",
+        "<D:displayname>a &amp; b</D:displayname>",
+        "<D:getcontentlength>5</D:getcontentlength>",
+        "<D:getcontenttype>text/x</D:getcontenttype>",
+        "<D:lockdiscovery></D:lockdiscovery>",
+    ] {
+        assert!(shown.text().contains(part), "{part} in {}", shown.text());
+    }
+    let etag = server.get("/folder/a%20&%20b");
+    let etag = etag.header("ETag").unwrap().replace('"', "&quot;");
+    assert!(shown.text().contains(&etag), "{}", shown.text());
+
+    let asked = "<propfind xmlns='DAV:'><prop><getetag/><x xmlns='y'/></prop></propfind>";
+    let shown = send(&server, "PROPFIND /folder\nDepth: 0", asked);
+    let missing = "<D:prop><getetag xmlns=\"DAV:\"/><x xmlns=\"y\"/></D:prop>\
+                   <D:status>HTTP/1.1 404 Not Found</D:status>";
+    assert!(shown.text().contains(missing), "{}", shown.text());
+
+    for (head, body, status) in [
+        ("PROPFIND /none", "", 404),
+        ("PROPFIND /file/", "", 404),
+        ("PROPFIND /file\nDepth: 2", "", 400),
+        ("PROPFIND /file", "<propfind", 400),
+        ("PROPFIND /file", "<propfind/>", 400),
+        ("PROPPATCH /file", "", 400),
+        ("PROPPATCH /file", "<propfind xmlns='DAV:'/>", 400),
+    ] {
+        assert_eq!(send(&server, head, body).status, status, "{head} {body}");
+    }
+}
+
+#[test]
+fn large_folders_are_shown_whole() {
+    let server = serve("");
+    for number in 0..500 {
+        server.write(&format!("dav/many/{}/{number}", number % 10), "");
+    }
+    let shown = send(&server, "PROPFIND /many/\nDepth: infinity", "");
+    assert_eq!(shown.header("Transfer-Encoding"), Some("chunked"));
+    assert_eq!(shown.text().matches("<D:response>").count(), 511);
+    assert!(shown.text().ends_with("</D:multistatus>\n"));
+}
+
+#[test]
+fn properties_are_stored_and_stay_with_the_file() {
+    let server = serve("");
+    if !keeps_attributes(&server) {
+        return;
+    }
+    let set = |inner: &str| {
+        let body = format!("<propertyupdate xmlns='DAV:'>{inner}</propertyupdate>");
+        send(&server, "PROPPATCH /file", &body).text().to_owned()
+    };
+    let stored = set(
+        "<set><prop><a xmlns='x'>1</a><b xmlns='x'>2</b></prop></set>\
+                      <remove><prop><a xmlns='x'/></prop></remove>",
+    );
+    assert_eq!(stored.matches("200 OK").count(), 3, "{stored}");
+    let refused = set("<set><prop><c xmlns='x'>3</c><getetag>4</getetag></prop></set>");
+    assert!(refused.contains("424 Failed Dependency") && refused.contains("403 Forbidden"));
+
+    assert_eq!(send(&server, "PUT /file", "new content").status, 204);
+    for head in [
+        "COPY /file\nDestination: /copy",
+        "MOVE /file\nDestination: /moved",
+    ] {
+        assert_eq!(send(&server, head, "").status, 201);
+    }
+    for path in ["/copy", "/moved"] {
+        let shown = send(&server, &format!("PROPFIND {path}"), "");
+        let dead = "<b xmlns=\"x\">2</b></D:prop>";
+        assert!(shown.text().contains(dead), "{}", shown.text());
+    }
+}
+
+#[test]
+fn locks_outlive_a_reload_and_are_known_to_all_workers() {
+    let server = serve("");
+    let locked = send(&server, "LOCK /file\nDepth: 0", LOCK);
+    assert_eq!(locked.status, 200);
+    let token = locked.header("Lock-Token").unwrap().to_owned();
+    assert!(locked.text().contains("<D:owner>me &amp; you</D:owner>"));
+    assert!(locked.text().contains("<D:timeout>Second-300</D:timeout>"));
+    server.reload();
+    assert_eq!(send(&server, "PUT /file", "x").status, 423);
+    assert_eq!(send(&server, "LOCK /file", LOCK).status, 423);
+    assert_eq!(send(&server, "DELETE /file", "").status, 423);
+    assert_eq!(send(&server, "MOVE /file\nDestination: /x", "").status, 423);
+    assert_eq!(server.read("dav/file"), "content");
+
+    let known = format!("PUT /file\nIf: ({token})");
+    assert_eq!(send(&server, &known, "x").status, 204);
+    let wrong = format!("PUT /file\nIf: ({token} [\"wrong\"])");
+    assert_eq!(send(&server, &wrong, "y").status, 412);
+    assert_eq!(send(&server, "PUT /file\nIf: (", "y").status, 400);
+    let refresh = format!("LOCK /file\nIf: ({token})");
+    assert_eq!(send(&server, &refresh, "").status, 200);
+    assert_eq!(send(&server, "LOCK /file", "").status, 400);
+
+    for (head, status) in [
+        ("UNLOCK /file".to_owned(), 400),
+        ("UNLOCK /file\nLock-Token: <opaque:x>".to_owned(), 409),
+        (format!("UNLOCK /other\nLock-Token: {token}"), 409),
+        (format!("UNLOCK /file\nLock-Token: {token}"), 204),
+        ("PUT /file".to_owned(), 204),
+    ] {
+        assert_eq!(send(&server, &head, "").status, status, "{head}");
+    }
+}
+
+#[test]
+fn a_deep_lock_guards_all_that_is_below() {
+    let server = serve("");
+    for head in ["MKCOL /folder", "MKCOL /folder/inner/"] {
+        assert_eq!(send(&server, head, "").status, 201);
+    }
+    let locked = send(&server, "LOCK /folder/", LOCK);
+    let token = locked.header("Lock-Token").unwrap().to_owned();
+    assert_eq!(send(&server, "PUT /folder/inner/x", "x").status, 423);
+    assert_eq!(send(&server, "MKCOL /folder/inner/y/", "").status, 423);
+    assert_eq!(send(&server, "DELETE /folder/", "").status, 423);
+    let known = format!("PUT /folder/inner/x\nIf: </folder/> ({token})");
+    assert_eq!(send(&server, &known, "x").status, 201);
+    let shown = send(&server, "PROPFIND /folder/inner/x", "");
+    let root = "<D:lockroot><D:href>/folder/</D:href></D:lockroot>";
+    assert!(shown.text().contains(root), "{}", shown.text());
+    let known = format!("DELETE /folder\nIf: ({token})");
+    assert_eq!(send(&server, &known, "").status, 204);
+    assert_eq!(send(&server, "MKCOL /folder/", "").status, 201);
+
+    let made = send(&server, "LOCK /folder/new", LOCK);
+    assert_eq!(made.status, 201);
+    assert_eq!(server.read("dav/folder/new"), "");
+    assert_eq!(send(&server, "LOCK /none/new", LOCK).status, 409);
+    assert_eq!(
+        send(&server, "LOCK /file", "<lockinfo xmlns='DAV:'/>").status,
+        400
+    );
+}
+
+#[test]
+fn where_nothing_can_be_locked() {
+    let server = Site::http(
+        "server { listen 127.0.0.1:%PORT%; root %PREFIX%; dav_ext_methods LOCK UNLOCK; }",
+    )
+    .start();
+    assert_eq!(send(&server, "LOCK /x", LOCK).status, 405);
+    assert_eq!(send(&server, "UNLOCK /x", "").status, 405);
+}
