@@ -49,7 +49,7 @@ impl Master {
 
     /// Reads and opens all there is in the new configuration; the old one is not touched. The
     /// error is what to tell whoever asked.
-    fn next_generation(&self) -> Result<Generation, String> {
+    pub(super) fn next_generation(&self) -> Result<Generation, String> {
         let log = &self.generation.runtime.error_log;
         let (runtime, warnings) = (self.invocation.load)().map_err(|diagnostics| {
             report(&diagnostics, log);
@@ -114,7 +114,7 @@ impl Master {
     }
 
     /// Closes what only the generation that is not in force needs.
-    fn abandon(&self, mut other: Generation) {
+    pub(super) fn abandon(&self, mut other: Generation) {
         let log = &self.generation.runtime.error_log;
         facade::set_main(log.clone());
         self.generation.redirect_stderr();

@@ -1,23 +1,26 @@
 //! From a forked copy of the master to a worker.
 
+use std::cell::RefCell;
 use std::env;
 use std::fmt;
 use std::io;
+use std::mem;
 use std::process::ExitCode;
 use std::rc::Rc;
+
+use signal_hook::consts::SIGHUP;
 
 use super::generation::{self, Generation};
 use super::upgrade::environment;
 use super::workers::FATAL;
-use super::{Failed, Master, Newborn, pidfile};
+use super::{Failed, Master, Newborn, outcome, pidfile};
 use crate::event::Signals;
-use crate::exchange::{ProcessSettings, Runtime};
+use crate::exchange::ProcessSettings;
 use crate::log::errno::Errno;
 use crate::log::error_log::ErrorLog;
 use crate::log::level::Level;
 use crate::sys::process::{self, Resource};
-use crate::sys::shm::SharedMap;
-use crate::worker::{self, Assignment};
+use crate::worker::{self, Assignment, Service};
 
 impl Master {
     /// Becomes a worker for good.
@@ -46,7 +49,16 @@ impl Master {
         let ready = own_signals
             .map_err(|error| fatal(&log, "sigaction()", &error))
             .and_then(|signals| take_place(&runtime.process, number, &log).map(|()| signals))
-            .and_then(|signals| assign(generation, number, signals, counters));
+            .and_then(|signals| {
+                Ok(Assignment {
+                    service: service(&generation, number)?,
+                    signals,
+                    reload: None,
+                    counters,
+                })
+            });
+        // The sockets of other workers close.
+        drop(generation);
         let served = ready.and_then(|assignment| {
             promise.keep();
             serve(assignment, &log)
@@ -59,45 +71,61 @@ impl Master {
 
     /// `master_process off`: serves in this very process.
     pub(super) fn work_alone(self) -> ExitCode {
-        let Self {
-            generation,
-            signals,
-            counters,
-            ..
-        } = self;
-        let runtime = Rc::clone(&generation.runtime);
-        let log = runtime.error_log.clone();
-        let served = Signals::new(&worker::SIGNALS)
+        let log = self.generation.runtime.error_log.clone();
+        let counters = Rc::clone(&self.counters);
+        let signals = Signals::new(&[&worker::SIGNALS[..], &[SIGHUP]].concat());
+        let master = Rc::new(RefCell::new(self));
+        let reloading = Rc::clone(&master);
+        let assignment = signals
             .map_err(|error| fatal(&log, "sigaction()", &error))
-            .and_then(|own| assign(generation, 0, own, counters))
-            .and_then(|assignment| serve(assignment, &log));
-        // Until here, so that signals which only a master obeys have no effect.
-        drop(signals);
-        pidfile::remove(generation::path(&runtime.process.pid), &log);
+            .and_then(|signals| {
+                Ok(Assignment {
+                    service: service(&master.borrow().generation, 0)?,
+                    signals,
+                    reload: Some(Box::new(move || reloading.borrow_mut().reload_alone())),
+                    counters,
+                })
+            });
+        let served = assignment.and_then(|assignment| serve(assignment, &log));
+        let master = master.borrow();
+        pidfile::remove(master.generation.pid_file(), &log);
         match served {
             Ok(()) => ExitCode::SUCCESS,
             Err(Failed) => ExitCode::FAILURE,
         }
     }
+
+    /// Reads the configuration again, for a worker without a master; `None` if the old one stays.
+    fn reload_alone(&mut self) -> Option<Service> {
+        self.log(Level::Notice, format_args!("reconfiguring"));
+        let pid_file = self.generation.pid_file().to_owned();
+        let next = self.next_generation().and_then(|next| {
+            let told = |Failed| "the error log says why\n".to_owned();
+            service(&next, 0)
+                .map_err(told)
+                .map(|service| (next, service))
+        });
+        let (failure, service) = match next {
+            Ok((next, service)) => {
+                let previous = mem::replace(&mut self.generation, next);
+                self.abandon(previous);
+                (None, Some(service))
+            }
+            Err(why) => (Some(why), None),
+        };
+        // Nobody may be waiting.
+        let _ = outcome::report(&pid_file, failure.as_deref());
+        service
+    }
 }
 
-/// What the worker `number` gets of `generation`. The sockets of other workers close.
-fn assign(
-    generation: Generation,
-    number: usize,
-    signals: Signals,
-    counters: Rc<SharedMap>,
-) -> Result<Assignment, Failed> {
-    let runtime: Rc<Runtime> = Rc::clone(&generation.runtime);
+/// What the worker `number` gets of `generation`.
+fn service(generation: &Generation, number: usize) -> Result<Service, Failed> {
+    let runtime = Rc::clone(&generation.runtime);
     let sockets = generation
         .sockets_of(number)
         .map_err(|error| fatal(&runtime.error_log, "fcntl(F_DUPFD_CLOEXEC)", &error))?;
-    Ok(Assignment {
-        runtime,
-        sockets,
-        signals,
-        counters,
-    })
+    Ok(Service { runtime, sockets })
 }
 
 fn serve(assignment: Assignment, log: &ErrorLog) -> Result<(), Failed> {

@@ -9,30 +9,42 @@ mod connection;
 mod h1;
 mod pool;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::future::Future;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
-use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGWINCH};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGWINCH};
 
 use self::accept::Acceptor;
 use self::clock::with_clock;
 use crate::event::{self, Loop, Notified, Notify, Signals};
-use crate::exchange::Runtime;
+use crate::exchange::{Connection, Runtime};
 use crate::log::level::Level;
 use crate::sys::process;
 use crate::sys::shm::SharedMap;
 
-/// What a worker is given when it starts.
-pub struct Assignment {
+/// What a worker serves.
+pub struct Service {
     /// The configuration.
     pub runtime: Rc<Runtime>,
     /// The listening sockets, each with its place in [`Runtime::sockets`].
     pub sockets: Vec<(usize, OwnedFd)>,
-    /// The process's [`SIGNALS`].
+}
+
+/// Reads the configuration again; `None` if the one in force stays.
+pub type Reload = Box<dyn FnMut() -> Option<Service>>;
+
+/// What a worker is given when it starts.
+pub struct Assignment {
+    /// What it serves.
+    pub service: Service,
+    /// The process's [`SIGNALS`], and HUP where it can reload.
     pub signals: Signals,
+    /// What HUP does in a process without a master.
+    pub reload: Option<Reload>,
     /// Counters shared by all workers of all generations.
     pub counters: Rc<SharedMap>,
 }
@@ -73,71 +85,110 @@ fn release_one_idle() -> bool {
 /// # Errors
 /// The event loop can't be made.
 pub fn run(assignment: Assignment) -> io::Result<()> {
-    let Assignment {
-        runtime,
-        sockets,
-        signals,
-        counters,
-    } = assignment;
-    let turns = Loop::new(runtime.events.method, runtime.events.worker_connections)?;
-    let acceptor = Rc::new(Acceptor {
+    let service = assignment.service;
+    let events = &service.runtime.events;
+    let turns = Loop::new(events.method, events.worker_connections)?;
+    let runtime = Rc::new(RefCell::new(Rc::clone(&service.runtime)));
+    let worker = Worker {
         turns: turns.clone(),
         task: connection::serve,
         runtime: Rc::clone(&runtime),
-        counters,
-    });
-    let accepting = Rc::new(Notify::new());
-    for (index, fd) in sockets {
-        let (acceptor, stop) = (Rc::clone(&acceptor), Rc::clone(&accepting));
-        event::spawn(async move {
-            event::race(acceptor.accept(index, fd), stop.wait()).await;
-        });
-    }
-    event::spawn(obey(signals, Rc::clone(&runtime), accepting));
-    event::spawn(flush_logs(Rc::clone(&runtime)));
+        accepting: Notify::new(),
+        counters: assignment.counters,
+    };
+    let worker = Rc::new(worker);
+    worker.begin(service);
+    event::spawn(worker.obey(assignment.signals, assignment.reload));
     turns.run();
-    runtime.logs.flush();
+    runtime.borrow().logs.flush();
     Ok(())
 }
 
-/// Does what signals say: TERM and INT stop at once, QUIT and WINCH when all is answered, USR1
-/// reopens the log files.
-async fn obey(mut signals: Signals, runtime: Rc<Runtime>, accepting: Rc<Notify>) {
-    let notice = |text| {
-        runtime
-            .error_log
-            .log(Level::Notice, None, format_args!("{text}"))
-    };
-    loop {
-        let Ok(received) = signals.next().await else {
-            return event::stop();
-        };
-        match received.signal {
-            SIGTERM | SIGINT => return event::stop(),
-            SIGUSR1 => {
-                notice("reopening logs");
-                runtime.logs.reopen(None);
-            }
-            _ if !RETIRING.replace(true) => {
-                notice("gracefully shutting down");
-                process::set_title(&format!("{}: worker process is shutting down", crate::NAME));
-                retire(&runtime, &accepting);
-            }
-            _ => {}
-        }
-    }
+/// What the signals act on.
+struct Worker<F: Future<Output = ()> + 'static> {
+    turns: Loop<F>,
+    task: fn(Rc<Connection>) -> F,
+    /// The configuration in force.
+    runtime: Rc<RefCell<Rc<Runtime>>>,
+    /// Wakes those who accept, to stop.
+    accepting: Notify,
+    counters: Rc<SharedMap>,
 }
 
-/// Accepts no more, and ends when all is answered, or `worker_shutdown_timeout` is over.
-fn retire(runtime: &Runtime, accepting: &Notify) {
-    accepting.notify_all();
-    IDLE.with(|idle| idle.notify_all());
-    event::stop_gracefully();
-    if let Some(timeout) = runtime.process.worker_shutdown_timeout {
-        event::spawn(async move {
-            event::sleep(timeout).await;
-            event::stop();
+impl<F: Future<Output = ()> + 'static> Worker<F> {
+    /// Accepts connections for `service`.
+    fn begin(self: &Rc<Self>, service: Service) {
+        let acceptor = Rc::new(Acceptor {
+            turns: self.turns.clone(),
+            task: self.task,
+            runtime: Rc::clone(&service.runtime),
+            counters: Rc::clone(&self.counters),
         });
+        for (index, fd) in service.sockets {
+            let (acceptor, worker) = (Rc::clone(&acceptor), Rc::clone(self));
+            event::spawn(async move {
+                event::race(acceptor.accept(index, fd), worker.accepting.wait()).await;
+            });
+        }
+        event::spawn(flush_logs(service.runtime));
+    }
+
+    /// Does what signals say: TERM and INT stop at once, QUIT and WINCH when all is answered, USR1
+    /// reopens the log files, HUP reloads.
+    async fn obey(self: Rc<Self>, mut signals: Signals, mut reload: Option<Reload>) {
+        loop {
+            let Ok(received) = signals.next().await else {
+                return event::stop();
+            };
+            match (received.signal, &mut reload) {
+                (SIGTERM | SIGINT, _) => return event::stop(),
+                (SIGUSR1, _) => {
+                    self.notice("reopening logs");
+                    self.runtime.borrow().logs.reopen(None);
+                }
+                (SIGHUP, Some(reload)) if !is_retiring() => {
+                    if let Some(service) = reload() {
+                        self.serve_instead(service);
+                    }
+                }
+                (SIGQUIT | SIGWINCH, _) if !RETIRING.replace(true) => {
+                    self.notice("gracefully shutting down");
+                    process::set_title(&format!(
+                        "{}: worker process is shutting down",
+                        crate::NAME
+                    ));
+                    self.retire();
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn notice(&self, text: &str) {
+        let runtime = self.runtime.borrow();
+        runtime
+            .error_log
+            .log(Level::Notice, None, format_args!("{text}"));
+    }
+
+    /// New connections get `service`; those there are keep what they had.
+    fn serve_instead(self: &Rc<Self>, service: Service) {
+        self.accepting.notify_all();
+        self.runtime.replace(Rc::clone(&service.runtime));
+        self.begin(service);
+    }
+
+    /// Accepts no more, and ends when all is answered, or `worker_shutdown_timeout` is over.
+    fn retire(&self) {
+        self.accepting.notify_all();
+        IDLE.with(|idle| idle.notify_all());
+        event::stop_gracefully();
+        if let Some(timeout) = self.runtime.borrow().process.worker_shutdown_timeout {
+            event::spawn(async move {
+                event::sleep(timeout).await;
+                event::stop();
+            });
+        }
     }
 }
 

@@ -345,6 +345,10 @@ fn one_process_may_do_it_all() {
     let mut server = answering("master_process off;", "ok").start();
     assert_eq!(server.get("/").text(), "ok");
     assert_eq!(server.workers(), []);
+    server.reconfigure(|text| text.replace("200 ok", "200 anew"));
+    let told = server.run(&["-s", "reload"]);
+    assert_eq!((told.code, &*told.stderr), (0, ""));
+    eventually("the new answer", || server.get("/").text() == "anew");
     server.signal(libc::SIGQUIT);
     assert!(server.wait().unwrap().success());
 }
