@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use self::options::{Command, Options};
 use self::paths::Paths;
 use self::reading::Reading;
+use crate::log::errno::Errno;
 use crate::log::{error_log, facade, terminal};
 use crate::master::{self, Invocation};
 use crate::sys::process;
@@ -41,7 +42,7 @@ fn serve(options: Options, arguments: Vec<OsString>) -> ExitCode {
     let paths = match Paths::of(&options) {
         Ok(paths) => paths,
         Err(error) => {
-            terminal::say(format_args!("[emerg]: getcwd() failed ({error})"));
+            terminal::say(format_args!("[emerg]: getcwd() failed {}", Errno(&error)));
             return ExitCode::FAILURE;
         }
     };

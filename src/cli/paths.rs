@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::options::Options;
 
 /// The configuration, relative to the prefix, when none is named.
-const CONFIGURATION: &str = "conf/server.conf";
+pub(super) const CONFIGURATION: &str = "conf/server.conf";
 
 /// The configuration when there is none below the prefix either.
 const SYSTEM_CONFIGURATION: &str = "/etc/rowhouse/server.conf";
@@ -18,7 +18,7 @@ const SYSTEM_CONFIGURATION: &str = "/etc/rowhouse/server.conf";
 const LOGS: &str = "logs";
 
 /// The error log, relative to the prefix, when none is named.
-const ERROR_LOG: &str = "logs/error.log";
+pub(super) const ERROR_LOG: &str = "logs/error.log";
 
 /// Where things are.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -371,6 +371,10 @@ fn options_are_those_of_nginx() {
         "{}",
         build.stderr
     );
+    let arguments = build.stderr.split("configure arguments: ").nth(1);
+    let arguments = arguments.unwrap_or_default();
+    assert!(arguments.starts_with("--conf-path="), "{arguments}");
+    assert!(!arguments.contains("mail"), "{arguments}");
     for help in ["-h", "-?"] {
         let told = site.run(&[help]);
         assert_eq!(told.code, 0);
