@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use super::{Failed, folder, pidfile};
 use crate::exchange::Runtime;
+use crate::log::errno::Errno;
 use crate::log::error_log::ErrorLog;
 use crate::log::level::Level;
 use crate::net::listen::{self, ListenOptions, Socket};
@@ -103,7 +104,7 @@ impl Generation {
             log.log(
                 Level::Alert,
                 None,
-                format_args!("dup2(STDERR) failed ({error})"),
+                format_args!("dup2(STDERR) failed {}", Errno(&error)),
             );
         }
     }

@@ -35,6 +35,7 @@ use self::workers::Workers;
 use crate::config::Diagnostics;
 use crate::event::Signals;
 use crate::exchange::Runtime;
+use crate::log::errno::Errno;
 use crate::log::error_log::ErrorLog;
 use crate::log::level::Level;
 use crate::sys::process::Pid;
@@ -129,7 +130,7 @@ impl Master {
             Err(error) => {
                 self.log(
                     Level::Alert,
-                    format_args!("waiting for signals failed ({error})"),
+                    format_args!("waiting for signals failed {}", Errno(&error)),
                 );
                 return Flow::Break(End::Exit);
             }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::release_one_idle;
 use crate::event::{self, Io, Loop};
 use crate::exchange::{Connection, Listener, ListeningSocket, Runtime};
+use crate::log::errno::Errno;
 use crate::log::level::Level;
 use crate::net::address::Address;
 use crate::sys::shm::SharedMap;
@@ -55,7 +56,7 @@ impl<F: Future<Output = ()> + 'static> Acceptor<F> {
                 self.runtime.error_log.log(
                     Level::Crit,
                     None,
-                    format_args!("accept4() failed ({error})"),
+                    format_args!("accept4() failed {}", Errno(&error)),
                 );
                 event::sleep(self.runtime.events.accept_mutex_delay).await;
             }
