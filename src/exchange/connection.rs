@@ -27,7 +27,7 @@ pub struct Connection {
     pub proxy: OnceCell<Box<ProxyHeader>>,
     /// The server's own address, once it was asked for.
     pub local: OnceCell<Address>,
-    /// The client kept us waiting too long: close with a reset (`reset_timedout_connection`).
+    /// It is to be closed with a reset (`reset_timedout_connection`).
     pub reset: Cell<bool>,
 }
 

@@ -50,6 +50,9 @@ pub trait BodySource {
     /// Sends an interim response (1xx) ahead of the final one; it leaves before the next wait.
     fn inform(&mut self, status: Status, headers: &Headers);
 
+    /// Has a client that waits for `100 Continue` not be told to go on.
+    fn withhold_continue(&mut self);
+
     /// How many bytes it has taken from the connection, framing included.
     fn taken(&self) -> u64;
 }
@@ -92,6 +95,7 @@ pub struct RequestBody {
     taken: u64,
     /// It was lent to somebody who reads it.
     lent: bool,
+    given_up: bool,
 }
 
 impl RequestBody {
@@ -102,6 +106,7 @@ impl RequestBody {
             lent: false,
             buffered: None,
             taken: 0,
+            given_up: false,
         }
     }
 
@@ -123,6 +128,11 @@ impl RequestBody {
         self.source.is_some() || self.lent
     }
 
+    /// Whether the client may be sending more of it, even if nobody will read that.
+    pub fn is_unfinished(&self) -> bool {
+        self.is_pending() || self.given_up
+    }
+
     /// The body, if it was read whole.
     pub fn buffered(&self) -> Option<&BufferedBody> {
         self.buffered.as_deref()
@@ -135,6 +145,7 @@ impl RequestBody {
             source: None,
             buffered: self.buffered.clone(),
             taken: self.taken,
+            given_up: false,
         }
     }
 
@@ -159,6 +170,13 @@ impl RequestBody {
         }
     }
 
+    /// Has a client that waits for `100 Continue` not be told to go on.
+    pub fn withhold_continue(&mut self) {
+        if let Some(source) = &mut self.source {
+            source.withhold_continue();
+        }
+    }
+
     /// Appends the next bytes to `out`; 0 is the end.
     ///
     /// # Errors
@@ -174,6 +192,7 @@ impl RequestBody {
         self.taken = source.taken();
         if matches!(result, Ok(0) | Err(_)) {
             self.source = None;
+            self.given_up = result.is_err();
         }
         result
     }

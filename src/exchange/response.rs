@@ -65,6 +65,12 @@ impl Response {
         }
     }
 
+    /// Whether nothing is sent, since the client is taken to be gone or is to be shaken off.
+    pub fn is_silent(&self) -> bool {
+        let closes = matches!(self.status.as_u16(), 408 | 444 | 499);
+        closes && matches!(self.body, Body::Page | Body::Empty)
+    }
+
     /// Forgets what described the body, for one that is replaced.
     pub fn clear_entity(&mut self) {
         self.content_type = None;

@@ -282,6 +282,9 @@ fn settle(exchange: &mut Exchange, response: Response) -> Result<Response, Targe
     if !matches!(response.body, Body::Page) {
         return Ok(overridden(exchange, response));
     }
+    if response.is_silent() {
+        return Ok(response);
+    }
     exchange.distrust_after(response.status);
     let rules = Rc::clone(&exchange.location.core.error_pages);
     let considered = !exchange.in_error_page && exchange.has_redirects();

@@ -487,6 +487,10 @@ fn errors_have_pages() {
          location /called { error_page 404 @called; return 404; }
          location @called { return 200 \"$status\"; }
          location /none { error_page 404 /nowhere; return 404; }
+         location /empty { error_page 404 =204 /made; return 404; }
+         location /status { error_page 404 = /asked; return 404; }
+         location /asked { return 202 \"$status\"; }
+         location /kept { error_page 404 /asked; return 404; }
          location /builtin { return 410; }",
     );
     assert_answers(
@@ -496,8 +500,12 @@ fn errors_have_pages() {
             ("/keep", 404, "our own page"),
             ("/as", 200, "our own page"),
             ("/from", 203, "made"),
+            ("/status", 202, "202"),
+            ("/kept", 404, "404"),
         ],
     );
+    let empty = server.get("/empty");
+    assert_eq!((empty.status, empty.header("Content-Type")), (204, None));
     for (path, status) in [("/away", 302), ("/moved", 301)] {
         let response = server.get(path);
         assert_eq!(response.status, status);

@@ -220,7 +220,12 @@ fn a_refusal_is_the_asked_site_s() {
          }",
     )
     .start();
-    for field in ["Transfer-Encoding: gzip", "Content-Length: x"] {
+    for field in [
+        "Transfer-Encoding: gzip",
+        "Content-Length: x",
+        "Bad Name: x",
+        "Host: second",
+    ] {
         let response = server.request("POST", "/", &["Host: second", field]);
         assert_eq!(response.text(), "second is sorry", "{field}");
     }

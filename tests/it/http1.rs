@@ -1,5 +1,8 @@
 //! HTTP/1 on the wire: persistence, pipelining, framing, limits, timeouts.
 
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+
 use crate::support::{Client, Response, Server, Site, eventually};
 
 /// A server that tells what it was asked.
@@ -209,6 +212,7 @@ fn http_0_9_gets_the_bare_file() {
     let server = echo("");
     assert_eq!(server.exchange("GET /file\r\n"), "a file");
     assert_eq!(server.exchange("GET /echo\n"), "GET /echo on ");
+    assert!(server.exchange("POST /file\r\n").starts_with('<'));
 }
 
 #[test]
@@ -226,6 +230,10 @@ fn a_client_that_asks_first_is_told_to_continue() {
     assert_eq!(client.get("/file").text(), "a file");
 
     assert_eq!(server.connect().send(ask(11, "1.1")).response().status, 413);
+    // Who is refused is not asked for the body, but may send it.
+    let missing = ask(5, "1.1").replace("/echo", "/missing");
+    assert_eq!(client.send(missing).response().status, 404);
+    assert_eq!(client.send("12345").get("/file").text(), "a file");
     assert_eq!(
         server
             .connect()
@@ -388,6 +396,35 @@ fn a_slow_reader_is_not_waited_for() {
     assert!(client.rest().len() < 10 << 20);
 }
 
+/// It used to be reset whatever the directive said.
+#[test]
+fn a_slow_connection_is_reset_only_if_asked() {
+    for (settings, reset) in [("", false), ("reset_timedout_connection on;", true)] {
+        let server = echo(&format!("client_header_timeout 50ms; {settings}"));
+        let mut stream = TcpStream::connect(("127.0.0.1", server.port(0))).unwrap();
+        stream.write_all(b"GET /file HTTP/1.1\r\n").unwrap();
+        let end = stream.read(&mut [0; 16]).map_err(|error| error.kind());
+        let expected = if reset {
+            Err(ErrorKind::ConnectionReset)
+        } else {
+            Ok(0)
+        };
+        assert_eq!(end, expected, "{settings}");
+    }
+}
+
+#[test]
+fn who_is_taken_to_be_gone_gets_no_answer() {
+    for status in [408, 444, 499] {
+        let server = echo(&format!("location /gone {{ return {status}; }}"));
+        let mut client = server.connect();
+        client.send("POST /gone HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n");
+        assert_closed(client);
+        let logged = format!("\"POST /gone HTTP/1.1\" {status} 0 ");
+        eventually("the log of it", || server.access_log().contains(&logged));
+    }
+}
+
 /// Every request is followed by one that must never be understood as such.
 #[test]
 fn requests_that_two_servers_might_understand_differently_are_refused() {
@@ -507,6 +544,14 @@ fn a_client_that_still_sends_gets_to_read_the_refusal() {
         client.send(vec![b'x'; 1_000_000]);
         assert_eq!(client.response().status, 413, "{settings}");
     }
+    // What follows a head that was refused is not read, and used to make the system drop the answer.
+    let server = echo("");
+    let mut client = server.connect();
+    client.send("GET / HTTP/1.1\r\nbad name: x\r\n");
+    let refused = client.response();
+    client.send(vec![b'x'; 100_000]);
+    assert_eq!(refused.status, 400);
+    assert_closed(client);
 }
 
 #[test]

@@ -45,9 +45,6 @@ impl Return {
     /// The response for `exchange`.
     pub fn respond(&self, exchange: &Exchange) -> Response {
         let status = self.status;
-        if status == Status::CLOSE && self.text.is_empty() {
-            return Response::new(status);
-        }
         if is_redirect(status) {
             return Response::redirect(status, self.text.expand(exchange).into_owned());
         }
@@ -57,7 +54,11 @@ impl Return {
         }
         let text = match self.text.shared() {
             Some(text) => Text::Shared(text),
-            None => self.text.expand(exchange).into_owned().into(),
+            None => {
+                let mut started = Response::new(status);
+                let expand = || self.text.expand(exchange).into_owned();
+                exchange.speaking_of(&mut started, expand).into()
+            }
         };
         let content_type = if status == Status::NO_CONTENT {
             None
@@ -108,7 +109,7 @@ mod tests {
             ("/d", 204, "", None),
             ("/e?x", 301, "page", Some("text/html")),
             ("/f", 302, "page", Some("text/html")),
-            ("/g", 444, "", None),
+            ("/g", 444, "page", None),
             ("/h.html", 200, "html", Some("text/html")),
             ("/i", 403, "you asked /a", Some("x/y")),
             ("/j", 404, "text", Some("x/y")),

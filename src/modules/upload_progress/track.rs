@@ -196,6 +196,10 @@ impl BodySource for Counting {
         self.source.set_limits(bytes, patience);
     }
 
+    fn withhold_continue(&mut self) {
+        self.source.withhold_continue();
+    }
+
     fn taken(&self) -> u64 {
         self.source.taken()
     }

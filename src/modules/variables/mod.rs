@@ -160,7 +160,7 @@ mod tests {
             ("$scheme$https", "http"),
             ("$connection $connection_requests", "1 1"),
             ("$proxy_protocol_addr$proxy_protocol_tlv_alpn", ""),
-            ("$status $bytes_sent $body_bytes_sent", "000 0 0"),
+            ("$status $bytes_sent $body_bytes_sent", "200 0 0"),
             ("$limit_rate", "0"),
             ("$sent_http_connection", "keep-alive"),
             ("$sent_http_etag$sent_http_x$sent_trailer_x", ""),

@@ -9,7 +9,9 @@ use crate::log::level::Level;
 
 pub(super) const ROWS: &[Variable] = &[
     row("status", "The response's status.", |exchange, out| {
-        text(&exchange.response().status.digits(), out)
+        let status = exchange.status_override;
+        let status = status.unwrap_or_else(|| exchange.response().status);
+        text(&status.digits(), out)
     }),
     row(
         "bytes_sent",

@@ -272,6 +272,9 @@ impl RequestHead {
         let (method, text) = request_line::method(rest);
         self.line.method = method;
         self.line.method_text = text.shifted(start);
+        if error == HeadError::Line(LineError::Http09Method) {
+            self.line.version = Version::Http09;
+        }
         Err(error)
     }
 

@@ -130,6 +130,10 @@ impl BodySource for Source {
         });
     }
 
+    fn withhold_continue(&mut self) {
+        self.continue_expected = false;
+    }
+
     fn taken(&self) -> u64 {
         self.taken
     }

@@ -13,11 +13,15 @@ use crate::log::level::Level;
 use crate::sys::socket;
 
 /// Looks at what came of a body nobody read, before the response goes out. A client that waits for
-/// `100 Continue` is told to go on, since its next request comes behind the body. A malformed body
-/// is answered with 400 instead, since nobody knows what comes behind that.
+/// `100 Continue` is told to go on, since its next request comes behind the body; unless it is
+/// refused, which leaves to it whether it sends the body all the same. A malformed body is answered
+/// with 400 instead, since nobody knows what comes behind that.
 pub async fn look_at_body(exchange: &mut Exchange, response: Response) -> Response {
     if !exchange.keep_alive || !exchange.body.is_pending() {
         return response;
+    }
+    if response.status.as_u16() >= 300 {
+        exchange.body.withhold_continue();
     }
     let mut scrap = Vec::new();
     let patience = exchange.location.core.lingering_timeout;
@@ -49,9 +53,9 @@ pub async fn drain(exchange: &mut Exchange) -> bool {
 
 /// Closes the sending side; the receiving side stays open for a while if the client may still be
 /// sending, since closing it at once could destroy the response on its way.
-pub async fn close(wire: &Wire, exchange: &Exchange) {
+pub async fn close(wire: &Wire, exchange: &Exchange, may_send: bool) {
     let core = &exchange.location.core;
-    let unread = exchange.body.is_pending() || wire.has_input();
+    let unread = may_send || exchange.body.is_unfinished() || wire.has_input();
     let linger = match core.lingering_close {
         LingeringClose::Off => false,
         LingeringClose::On => unread,

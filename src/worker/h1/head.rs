@@ -47,11 +47,11 @@ pub fn write(exchange: &Exchange, response: &Response, delimiter: Delimiter, out
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }
     connection(exchange, response, out);
-    for field in &response.headers {
-        writer::field(&field.name, &field.value, out);
-    }
     if let Some(etag) = &response.etag {
         writer::field(b"ETag", etag, out);
+    }
+    for field in &response.headers {
+        writer::field(&field.name, &field.value, out);
     }
     out.extend_from_slice(b"\r\n");
 }

@@ -180,14 +180,16 @@ fn understand(exchange: &mut Exchange, error: Option<HeadError>) -> Result<(), R
     if exchange.request.has_line() && exchange.method != Method::Connect {
         read_path(exchange)?;
     }
+    // First, so that the site which was asked for says what its error pages are.
+    if error.is_none() || exchange.request.known(KnownHeader::Host).is_some() {
+        choose_server(exchange)?;
+    }
     if let Some(error) = error {
         return Err(Refusal {
             status: error.status(),
             why: error.message(&exchange.request.bytes),
         });
     }
-    // First, so that the site which was asked for says what its error pages are.
-    choose_server(exchange)?;
     let request = &mut exchange.request;
     request.framing = match Framing::derive(&request.head, &request.bytes) {
         Ok(framing) => framing,

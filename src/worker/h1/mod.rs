@@ -56,7 +56,7 @@ pub async fn burst(connection: Rc<Connection>) -> After {
             Intake::Nothing(idle) => return flushed(&wire, After::Idle(idle)).await,
             Intake::Lost(mut exchange, status) => {
                 exchange.set_response(Response::new(status));
-                log(&exchange);
+                finish(&wire, &exchange);
                 return After::Close;
             }
             Intake::Gone => return After::Close,
@@ -65,7 +65,7 @@ pub async fn burst(connection: Rc<Connection>) -> After {
             Ok(()) if exchange.keep_alive => {}
             Ok(()) => {
                 let _ = wire.flush().await;
-                closing::close(&wire, &exchange).await;
+                closing::close(&wire, &exchange, false).await;
                 return After::Close;
             }
             Err(Broken) => return After::Close,
@@ -88,9 +88,9 @@ async fn refuse(wire: &Rc<Wire>, mut exchange: Exchange, status: Status) {
     let response = runner::refuse(&mut exchange, status).await;
     let sent =
         respond::send(wire, &mut exchange, response).await.is_ok() && wire.flush().await.is_ok();
-    log(&exchange);
+    finish(wire, &exchange);
     if sent {
-        closing::close(wire, &exchange).await;
+        closing::close(wire, &exchange, true).await;
     }
 }
 
@@ -110,7 +110,7 @@ async fn serve(wire: &Rc<Wire>, exchange: &mut Exchange) -> Result<(), Broken> {
         wire.flush().await?;
         exchange.keep_alive = closing::drain(exchange).await;
     }
-    log(exchange);
+    finish(wire, exchange);
     sent
 }
 
@@ -143,9 +143,13 @@ async fn poll_once<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Option<F::Out
     .await
 }
 
-fn log(exchange: &Exchange) {
+/// Logs the exchange. If the client was too slow for it, its location says how to close.
+fn finish(wire: &Wire, exchange: &Exchange) {
     for logger in &exchange.location.loggers {
         logger.log(exchange);
+    }
+    if wire.has_timed_out() && exchange.location.core.reset_timedout_connection {
+        wire.connection().reset.set(true);
     }
 }
 

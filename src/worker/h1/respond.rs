@@ -26,15 +26,16 @@ pub async fn send(
     exchange: &mut Exchange,
     mut response: Response,
 ) -> Result<(), Broken> {
-    if matches!(
-        response.status,
-        Status::CLOSE | Status::CLIENT_CLOSED_REQUEST
-    ) {
+    if response.is_silent() {
         exchange.keep_alive = false;
+        wire.give_up();
         exchange.set_response(response);
         return Ok(());
     }
     wire.set_send_timeout(exchange.location.core.send_timeout);
+    if response.status == Status::NO_CONTENT {
+        response.clear_entity();
+    }
     head::make_absolute(exchange, &mut response);
     let body = std::mem::take(&mut response.body);
     let delimiter = delimit(exchange, &response, &body);

@@ -37,6 +37,7 @@ pub struct Wire {
     input: RefCell<Buffer>,
     output: RefCell<Vec<u8>>,
     failed: Cell<bool>,
+    timed_out: Cell<bool>,
     send_timeout: Cell<Duration>,
     keepalive_timeout: Cell<Option<Duration>>,
 }
@@ -50,6 +51,7 @@ impl Wire {
             input: RefCell::new(input),
             output: RefCell::new(output),
             failed: Cell::new(false),
+            timed_out: Cell::new(false),
             send_timeout: Cell::new(Duration::from_secs(60)),
             keepalive_timeout: Cell::new(None),
         }
@@ -82,7 +84,7 @@ impl Wire {
             match self.connection.io.readable(Some(deadline)).await {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                    self.connection.reset.set(true);
+                    self.timed_out.set(true);
                     return Received::TimedOut;
                 }
                 Err(_) => return self.fail(),
@@ -180,16 +182,18 @@ impl Wire {
         self.push(true).await?;
         let end = offset + length;
         let chunk = if chunk == 0 { u64::MAX } else { chunk };
+        let mut turn = 0;
         while offset < end {
-            let count = usize::try_from((end - offset).min(chunk)).unwrap_or(usize::MAX);
+            let count = usize::try_from((end - offset).min(chunk - turn)).unwrap_or(usize::MAX);
             let result = self.connection.io.try_sendfile(file, &mut offset, count);
             if matches!(result, Ok(0)) {
                 log::warn!("a file became shorter while it was sent");
                 return self.break_off();
             }
-            let sent = self.progress(result).await? as u64;
-            if sent == chunk && offset < end {
+            turn += self.progress(result).await? as u64;
+            if turn >= chunk && offset < end {
                 event::yield_now().await;
+                turn = 0;
             }
         }
         Ok(())
@@ -205,9 +209,7 @@ impl Wire {
                 match self.connection.io.writable(Some(deadline)).await {
                     Ok(()) => Ok(0),
                     Err(error) => {
-                        self.connection
-                            .reset
-                            .set(error.kind() == io::ErrorKind::TimedOut);
+                        self.timed_out.set(error.kind() == io::ErrorKind::TimedOut);
                         self.break_off()
                     }
                 }
@@ -219,6 +221,17 @@ impl Wire {
     /// Whether nothing can be sent any more.
     pub fn has_failed(&self) -> bool {
         self.failed.get()
+    }
+
+    /// Whether the client kept us waiting too long.
+    pub fn has_timed_out(&self) -> bool {
+        self.timed_out.get()
+    }
+
+    /// Has the connection closed without another word, as if the client had timed out.
+    pub fn give_up(&self) {
+        self.failed.set(true);
+        self.timed_out.set(true);
     }
 
     fn break_off<T>(&self) -> Result<T, Broken> {
