@@ -142,7 +142,7 @@ impl Exchange {
             carried: None,
             matched: RefCell::default(),
             slots: RefCell::default(),
-            redirects: MAX_REDIRECTS + 1,
+            redirects: MAX_REDIRECTS,
             response: RefCell::new(Response::new(Status(0))),
             id: OnceCell::new(),
         }

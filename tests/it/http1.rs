@@ -393,7 +393,14 @@ fn a_slow_reader_is_not_waited_for() {
     let mut client = server.connect();
     client.send("GET /big HTTP/1.0\r\n\r\n");
     eventually("the log of it", || !server.access_log().is_empty());
-    assert!(client.rest().len() < 10 << 20);
+    let received = client.rest().len();
+    assert!(received < 10 << 20);
+    let log = server.access_log();
+    let sent = log.split(' ').nth(9).and_then(|sent| sent.parse().ok());
+    assert!(
+        sent.is_some_and(|sent: usize| sent > 0 && sent <= received),
+        "{log}"
+    );
 }
 
 /// It used to be reset whatever the directive said.

@@ -133,7 +133,10 @@ fn lost(wire: &Wire, mut request: Request, started: Option<Moment>, end: Receive
     connection.requests.set(connection.requests.get() + 1);
     let exchange = Box::new(exchange(connection, request, started));
     let (status, why) = match end {
-        Received::TimedOut => (Status::REQUEST_TIME_OUT, "client timed out"),
+        Received::TimedOut => (
+            Status::REQUEST_TIME_OUT,
+            "client timed out (110: Connection timed out)",
+        ),
         _ => (Status::BAD_REQUEST, "client prematurely closed connection"),
     };
     exchange.log(

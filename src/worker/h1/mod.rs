@@ -22,6 +22,7 @@ use self::wire::Wire;
 use crate::event::{self, Hangup, Raced};
 use crate::exchange::{BodyError, Connection, Exchange, Response, runner};
 use crate::http::Status;
+use crate::log::level::Level;
 
 /// How a burst ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,6 +148,10 @@ async fn poll_once<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Option<F::Out
 fn finish(wire: &Wire, exchange: &Exchange) {
     for logger in &exchange.location.loggers {
         logger.log(exchange);
+    }
+    if wire.has_timed_out() && exchange.sent.head > 0 && !exchange.sent.complete {
+        let why = "client timed out (110: Connection timed out) while sending response to client";
+        exchange.log(Level::Info, format_args!("{why}"));
     }
     if wire.has_timed_out() && exchange.location.core.reset_timedout_connection {
         wire.connection().reset.set(true);

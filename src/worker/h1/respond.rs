@@ -172,14 +172,18 @@ async fn send_piece(wire: &Rc<Wire>, exchange: &mut Exchange, piece: Piece) -> R
             chunked::write_size(length as usize, output)
         });
     }
-    match piece {
+    let mut done = 0;
+    let sent = match piece {
         Piece::Bytes(bytes) if length <= COPY_LIMIT => {
-            wire.write(|output| output.extend_from_slice(&bytes))
+            wire.write(|output| output.extend_from_slice(&bytes));
+            done = length;
+            Ok(())
         }
-        Piece::Bytes(bytes) => wire.send_behind(&bytes, false).await?,
-        Piece::File(file) => send_file(wire, exchange, &file).await?,
-    }
-    exchange.sent.body += length;
+        Piece::Bytes(bytes) => wire.send_behind(&bytes, &mut done).await,
+        Piece::File(file) => send_file(wire, exchange, &file, &mut done).await,
+    };
+    exchange.sent.body += done;
+    sent?;
     if chunked {
         frame(wire, exchange, |output| {
             output.extend_from_slice(chunked::CHUNK_END)
@@ -191,17 +195,25 @@ async fn send_piece(wire: &Rc<Wire>, exchange: &mut Exchange, piece: Piece) -> R
     Ok(())
 }
 
-async fn send_file(wire: &Rc<Wire>, exchange: &Exchange, body: &FileBody) -> Result<(), Broken> {
+/// Sends a range of a file; `done` counts what was sent, even if the rest can't be.
+async fn send_file(
+    wire: &Rc<Wire>,
+    exchange: &Exchange,
+    body: &FileBody,
+    done: &mut u64,
+) -> Result<(), Broken> {
     if let Some(content) = body.file.content() {
         let range = body.offset as usize..(body.offset + body.length) as usize;
         let bytes = content.get(range).unwrap_or_default();
         wire.write(|output| output.extend_from_slice(bytes));
+        *done = body.length;
         return Ok(());
     }
     let Some(fd) = body.file.fd() else {
         return Err(Broken);
     };
     if body.length <= COPY_LIMIT {
+        *done = body.length;
         return copy_file(wire, exchange, body);
     }
     if exchange.location.core.sendfile {
@@ -211,6 +223,7 @@ async fn send_file(wire: &Rc<Wire>, exchange: &Exchange, body: &FileBody) -> Res
                 body.offset,
                 body.length,
                 exchange.location.core.sendfile_max_chunk,
+                done,
             )
             .await;
     }
@@ -222,6 +235,7 @@ async fn send_file(wire: &Rc<Wire>, exchange: &Exchange, body: &FileBody) -> Res
         };
         copy_file(wire, exchange, &part)?;
         wire.flush().await?;
+        *done += part.length;
         rest.offset += part.length;
         rest.length -= part.length;
     }

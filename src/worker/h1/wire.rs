@@ -146,11 +146,11 @@ impl Wire {
         Ok(())
     }
 
-    /// Sends `bytes` behind the output there is, without copying them.
+    /// Sends `bytes` behind the output there is, without copying them; `done` counts what was sent.
     ///
     /// # Errors
     /// As [`Wire::flush`].
-    pub async fn send_behind(&self, bytes: &[u8], more: bool) -> Result<(), Broken> {
+    pub async fn send_behind(&self, bytes: &[u8], done: &mut u64) -> Result<(), Broken> {
         let head = self.output.borrow().len();
         let mut sent = 0;
         while sent < head + bytes.len() {
@@ -160,15 +160,17 @@ impl Wire {
                 let back = &bytes[sent.saturating_sub(head)..];
                 self.connection
                     .io
-                    .try_writev(&[io::IoSlice::new(front), io::IoSlice::new(back)], more)
+                    .try_writev(&[io::IoSlice::new(front), io::IoSlice::new(back)], false)
             };
             sent += self.progress(result).await?;
+            *done = sent.saturating_sub(head) as u64;
         }
         self.output.borrow_mut().clear();
         Ok(())
     }
 
-    /// Sends a range of a file after all output; `chunk` bytes at most before others get their turn.
+    /// Sends a range of a file after all output; `chunk` bytes at most before others get
+    /// their turn. `done` counts what was sent.
     ///
     /// # Errors
     /// As [`Wire::flush`], and a file that has become shorter.
@@ -178,6 +180,7 @@ impl Wire {
         mut offset: u64,
         length: u64,
         chunk: u64,
+        done: &mut u64,
     ) -> Result<(), Broken> {
         self.push(true).await?;
         let end = offset + length;
@@ -190,7 +193,8 @@ impl Wire {
                 log::warn!("a file became shorter while it was sent");
                 return self.break_off();
             }
-            turn += self.progress(result).await? as u64;
+            let sent = self.progress(result).await? as u64;
+            (turn, *done) = (turn + sent, *done + sent);
             if turn >= chunk && offset < end {
                 event::yield_now().await;
                 turn = 0;
