@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::http::Method;
 
-use super::{Core, Filter, Handler, Logger, Phase};
+use super::{Core, Evaluate, Filter, Handler, Logger, Phase};
 
 /// How a location was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub struct Location {
     pub auto_redirect: bool,
     /// The settings of its `if` blocks, in order.
     pub implicit: Vec<Rc<Location>>,
+    /// Values of variables that its settings compute, by name ([`Get::Local`](super::Get::Local)).
+    pub values: Vec<(&'static str, Rc<dyn Evaluate>)>,
     /// `limit_except`: other settings for the methods it does not name.
     pub method_limit: Option<MethodLimit>,
     handlers: [Vec<Rc<dyn Handler>>; Phase::COUNT],
@@ -64,6 +66,7 @@ impl Location {
             captures: Rc::new([]),
             auto_redirect: false,
             implicit: Vec::new(),
+            values: Vec::new(),
             method_limit: None,
             handlers: Default::default(),
             filters: Vec::new(),

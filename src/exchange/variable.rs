@@ -35,6 +35,9 @@ pub enum Get {
     Changeable(Getter, Setter),
     /// A family such as `$http_…`.
     Prefix(FamilyGetter),
+    /// One computed by the settings in force ([`Location::values`](super::Location::values)), once
+    /// a request.
+    Local,
 }
 
 impl Variable {
@@ -44,10 +47,28 @@ impl Variable {
         Variable { name, doc, get }
     }
 
+    /// A row for a variable that a location's settings compute.
+    pub const fn local(name: &'static str, doc: &'static str) -> Variable {
+        let get = Get::Local;
+        Variable { name, doc, get }
+    }
+
     /// A row for a family of variables; `name` ends in `_`.
     pub const fn family(name: &'static str, doc: &'static str, get: FamilyGetter) -> Variable {
         let get = Get::Prefix(get);
         Variable { name, doc, get }
+    }
+}
+
+/// The value that the location in force has under a name.
+struct Local(&'static str);
+
+impl Evaluate for Local {
+    fn evaluate(&self, exchange: &Exchange, out: &mut Vec<u8>) -> Option<()> {
+        let location = Rc::clone(&exchange.location);
+        let mut values = location.values.iter();
+        let (_, value) = values.find(|(name, _)| *name == self.0)?;
+        value.evaluate(exchange, out)
     }
 }
 
@@ -165,7 +186,9 @@ impl Names {
         let mut names = Names::default();
         for row in rows {
             match row.get {
-                Get::Plain(_) | Get::Changeable(..) => drop(names.plain.insert(row.name, row.get)),
+                Get::Plain(_) | Get::Changeable(..) | Get::Local => {
+                    drop(names.plain.insert(row.name, row.get))
+                }
                 Get::Prefix(get) => names.prefixes.push((row.name, get)),
             }
         }
@@ -175,13 +198,25 @@ impl Names {
     /// The reference for `name`, which need not be defined yet.
     pub fn reference(&mut self, name: &str) -> Rc<VariableRef> {
         let name = name.to_ascii_lowercase().into_boxed_str();
-        let entry = self.known.entry(name.clone());
-        Rc::clone(entry.or_insert_with(|| {
-            Rc::new(VariableRef {
-                name,
-                source: OnceCell::new(),
-            })
-        }))
+        if let Some(known) = self.known.get(&name) {
+            return Rc::clone(known);
+        }
+        let source = OnceCell::new();
+        if let Some((row, Get::Local)) = self.plain.get_key_value(&*name) {
+            let slot = self.slots;
+            self.slots += 1;
+            let _ = source.set(Source::Computed {
+                value: Rc::new(Local(row)),
+                slot,
+                volatile: false,
+            });
+        }
+        let reference = Rc::new(VariableRef {
+            name: name.clone(),
+            source,
+        });
+        self.known.insert(name, Rc::clone(&reference));
+        reference
     }
 
     /// A variable written during the request; an earlier one of the same name is shared. It may
@@ -230,9 +265,10 @@ impl Names {
         }
     }
 
-    /// Whether `name` is the name of a row, other than a family's.
+    /// Whether `name` is a row's whose value no slot can hold.
     fn is_builtin(&self, name: &str) -> bool {
-        self.plain.contains_key(&*name.to_ascii_lowercase())
+        let row = self.plain.get(&*name.to_ascii_lowercase());
+        row.is_some_and(|get| !matches!(get, Get::Local))
     }
 
     /// Binds every reference to its meaning and returns the names that have none.

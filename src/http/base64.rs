@@ -22,6 +22,18 @@ pub fn encode(bytes: &[u8]) -> String {
     out
 }
 
+/// As [`decode`], for text in the alphabet that is safe in URLs (RFC 4648 section 5).
+pub fn decode_url(text: &[u8]) -> Option<Vec<u8>> {
+    let plain = text.iter().map(|byte| match byte {
+        b'-' => b'+',
+        b'_' => b'/',
+        // These belong to the other alphabet.
+        b'+' | b'/' => b' ',
+        other => *other,
+    });
+    decode(&plain.collect::<Vec<_>>())
+}
+
 /// Decodes `text`, with or without padding; like nginx this ignores all that follows a `=`.
 /// `None` if it is not base64.
 pub fn decode(text: &[u8]) -> Option<Vec<u8>> {

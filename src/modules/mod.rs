@@ -11,6 +11,7 @@ pub mod cgi;
 pub mod charset;
 pub mod core;
 pub mod dav;
+pub mod empty_gif;
 pub mod events;
 #[cfg(test)]
 pub mod fixture;
@@ -23,9 +24,12 @@ pub mod map;
 pub mod mirror;
 pub mod not_modified;
 pub mod process;
+pub mod random_index;
 pub mod range;
+pub mod referer;
 pub mod rewrite;
 pub mod runtime;
+pub mod secure_link;
 pub mod server;
 pub mod split_clients;
 pub mod static_files;
@@ -52,6 +56,8 @@ pub static ALL: &[&dyn AnyModule] = &[
     &map::Map,
     &split_clients::SplitClients,
     &geo::Geo,
+    &referer::Referer,
+    &secure_link::SecureLink,
     &access_log::AccessLog,
     // Handlers.
     &rewrite::Rewrite,
@@ -64,6 +70,8 @@ pub static ALL: &[&dyn AnyModule] = &[
     &upload_progress::UploadProgress,
     &upload::Upload,
     &cgi::Cgi,
+    &empty_gif::EmptyGif,
+    &random_index::RandomIndex,
     &index::Index,
     &autoindex::Autoindex,
     &dav::Dav,
