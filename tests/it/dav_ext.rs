@@ -8,7 +8,7 @@ use crate::support::{Server, Site};
 
 /// A server on which everything can be done, as a desktop expects it.
 fn serve(settings: &str) -> Server {
-    let server = Site::http(&format!(
+    let http = format!(
         "dav_ext_lock_zone zone=locks:1m timeout=5m;
          server {{
             listen 127.0.0.1:%PORT%;
@@ -21,9 +21,10 @@ fn serve(settings: &str) -> Server {
             dav_rfc4918 on;
             {settings}
         }}"
-    ))
-    .file("dav/file", "content")
-    .start();
+    );
+    let server = Site::main("worker_processes 2;", &http)
+        .file("dav/file", "content")
+        .start();
     for folder in ["dav", "temp"] {
         let _ = fs::create_dir(server.path(folder));
         // The workers are not root.
@@ -299,4 +300,51 @@ fn where_nothing_can_be_locked() {
     .start();
     assert_eq!(send(&server, "LOCK /x", LOCK).status, 405);
     assert_eq!(send(&server, "UNLOCK /x", "").status, 405);
+}
+
+#[test]
+fn changes_may_be_conditional() {
+    let server = serve("location /nginx/ { dav_rfc4918 off; }");
+    assert_eq!(send(&server, "MKCOL /nginx/", "").status, 201);
+    let etag = server.get("/file");
+    let etag = etag.header("ETag").unwrap();
+    for (head, status) in [
+        ("PUT /file\nIf-None-Match: *".to_owned(), 412),
+        ("PUT /file\nIf-Match: \"other\"".to_owned(), 412),
+        (format!("DELETE /file\nIf-None-Match: {etag}"), 412),
+        ("PUT /none\nIf-Match: *".to_owned(), 412),
+        ("PUT /new\nIf-None-Match: *".to_owned(), 201),
+        (format!("PUT /file\nIf-Match: {etag}"), 204),
+        ("PUT /nginx/file".to_owned(), 201),
+        ("PUT /nginx/file\nIf-None-Match: *".to_owned(), 204),
+    ] {
+        assert_eq!(send(&server, &head, "x").status, status, "{head}");
+    }
+}
+
+#[test]
+fn folders_need_no_slash_where_the_standard_counts() {
+    let server = serve("");
+    for (head, status) in [
+        ("MKCOL /a", 201),
+        ("PUT /a/x", 201),
+        ("PUT /none/x", 409),
+        ("COPY /a\nDestination: /b", 201),
+        ("COPY /a\nDestination: /b/", 204),
+        ("COPY /a\nDestination: /c\nDepth: 0", 201),
+        ("COPY /a\nDestination: /a/inner", 403),
+        ("COPY /file\nDestination: /none/x", 409),
+        ("MOVE /a/x\nDestination: /c", 204),
+        ("MOVE /b\nDestination: /c\nOverwrite: F", 412),
+        ("MOVE /b\nDestination: /c", 204),
+        ("DELETE /c", 204),
+        ("DELETE /a", 204),
+    ] {
+        assert_eq!(send(&server, head, "").status, status, "{head}");
+    }
+    let left: Vec<_> = fs::read_dir(server.path("dav"))
+        .unwrap()
+        .flatten()
+        .collect();
+    assert_eq!(left.len(), 1, "{left:?}");
 }

@@ -1,14 +1,18 @@
 //! What must hold before something is changed: the `If` header, and that whoever changes what is
 //! locked knows the lock (RFC 4918 section 7).
 
+use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::complain;
 use super::condition::If;
 use super::locks::{Lock, Locks, Token, is_below};
 use crate::exchange::{Exchange, Zone};
-use crate::http::Status;
+use crate::http::conditional::{Conditions, IfModifiedSince, Validators, Verdict, evaluate};
+use crate::http::{KnownHeader, Status};
+use crate::modules::static_files::etag;
 
 /// What a request changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +54,37 @@ pub(super) fn check(
         }
     }
     Ok(())
+}
+
+/// Checks what a change is conditional on (RFC 9110 section 13.1), so that nobody overwrites what
+/// somebody else has just written.
+///
+/// # Errors
+/// 412 if `If-Match`, `If-None-Match` or `If-Unmodified-Since` does not hold.
+pub(super) fn check_validators(exchange: &Exchange, path: &Path) -> Result<(), Status> {
+    let request = &exchange.request;
+    let conditions = Conditions {
+        if_match: request.known(KnownHeader::IfMatch),
+        if_none_match: request.known(KnownHeader::IfNoneMatch),
+        if_modified_since: None,
+        if_unmodified_since: request.known(KnownHeader::IfUnmodifiedSince),
+    };
+    let verdict = match fs::metadata(path) {
+        Ok(known) => {
+            let tag = etag(known.mtime(), known.len());
+            let found = Validators {
+                etag: Some(&tag),
+                last_modified: Some(known.mtime()),
+            };
+            evaluate(&conditions, &found, IfModifiedSince::Off)
+        }
+        Err(_) if conditions.if_match.is_some() => Verdict::PreconditionFailed,
+        Err(_) => Verdict::Proceed,
+    };
+    match verdict {
+        Verdict::Proceed => Ok(()),
+        _ => Err(Status::PRECONDITION_FAILED),
+    }
 }
 
 /// The tokens the client knows, if what it demands holds.

@@ -118,7 +118,7 @@ impl Handler for Resources {
 impl Resources {
     async fn answer(&self, exchange: &mut Exchange) -> Answer {
         let settings = &*self.0;
-        self.check_locks(exchange)?;
+        self.check_change(exchange)?;
         match exchange.method {
             Method::Put => put::put(settings, exchange).await,
             Method::Delete => {
@@ -141,12 +141,9 @@ impl Resources {
         }
     }
 
-    /// Whoever changes what is locked must know the lock. (COPY and MOVE look after it themselves,
-    /// once their destination is known.)
-    fn check_locks(&self, exchange: &Exchange) -> Result<(), Status> {
-        let Some(zone) = &self.0.locks else {
-            return Ok(());
-        };
+    /// Whoever changes what is locked must know the lock, and may set conditions. (COPY and MOVE look
+    /// after locks themselves, once their destination is known.)
+    fn check_change(&self, exchange: &Exchange) -> Result<(), Status> {
         let changes_one = matches!(
             exchange.method,
             Method::Put | Method::Delete | Method::Mkcol | Method::Proppatch
@@ -155,6 +152,12 @@ impl Resources {
             return Ok(());
         }
         let path = path_of(canonical(&mapped(exchange)?));
+        if self.0.rfc4918 {
+            guard::check_validators(exchange, &path)?;
+        }
+        let Some(zone) = &self.0.locks else {
+            return Ok(());
+        };
         let change = match exchange.method {
             Method::Delete => Change::Removal,
             Method::Put | Method::Mkcol if !path.exists() => Change::Creation,
@@ -176,15 +179,19 @@ impl Settings {
 
 /// The XML that comes with a request; `None` without a body.
 async fn read_xml(exchange: &mut Exchange) -> Result<Option<Element>, Status> {
-    let location = Rc::clone(&exchange.location);
-    let body = exchange.body.buffer(&location.core).await;
-    let parsed = match body.map_err(|error| error.status())? {
-        BufferedBody::Memory(bytes) if bytes.is_empty() => return Ok(None),
-        BufferedBody::Memory(bytes) => xml::parse(bytes),
-        BufferedBody::File(file) if file.length > MAX_XML => {
+    let buffered = exchange.body.buffer(&exchange.location.core).await;
+    let failed = buffered.map(drop).err();
+    if let Some(error) = failed {
+        return Err(put::refuse_body(exchange, &error));
+    }
+    let parsed = match exchange.body.buffered() {
+        None => return Ok(None),
+        Some(BufferedBody::Memory(bytes)) if bytes.is_empty() => return Ok(None),
+        Some(BufferedBody::Memory(bytes)) => xml::parse(bytes),
+        Some(BufferedBody::File(file)) if file.length > MAX_XML => {
             return Err(Status::REQUEST_ENTITY_TOO_LARGE);
         }
-        BufferedBody::File(file) => {
+        Some(BufferedBody::File(file)) => {
             let text = std::fs::read(&file.path);
             xml::parse(&text.map_err(|_| Status::INTERNAL_SERVER_ERROR)?)
         }

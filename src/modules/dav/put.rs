@@ -68,13 +68,11 @@ async fn receive(exchange: &mut Exchange) -> Result<TempFile, Status> {
     }
     let location = std::rc::Rc::clone(&exchange.location);
     let received = exchange.body.into_file(&location.core).await;
-    received.map_err(|error| {
-        log_body_error(exchange, &error);
-        error.status()
-    })
+    received.map_err(|error| refuse_body(exchange, &error))
 }
 
-fn log_body_error(exchange: &Exchange, error: &BodyError) {
+/// Logs why a body could not be had, and gives the status for it.
+pub(super) fn refuse_body(exchange: &Exchange, error: &BodyError) -> Status {
     match error {
         BodyError::Closed => exchange.log(
             Level::Info,
@@ -93,4 +91,5 @@ fn log_body_error(exchange: &Exchange, error: &BodyError) {
             format_args!("writing the request body failed {}", Errno(error)),
         ),
     }
+    error.status()
 }

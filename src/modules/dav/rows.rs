@@ -78,7 +78,7 @@ pub(super) const ROWS: &[Directive<Settings>] = &[
         .default("off")
         .contexts(HTTP_SERVER_LOCATION)
         .flag()
-        .doc("Follows RFC 4918 where nginx does not: folders named without a slash, COPY of depth 0, 201 and 409.")
+        .doc("Follows RFC 4918 where nginx does not: folders named without a slash, COPY of depth 0, If-Match, 201 and 409.")
         .set(|settings, d| {
             settings.rfc4918 = d.flag()?;
             Ok(())
