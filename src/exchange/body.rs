@@ -55,6 +55,12 @@ pub trait ResponseStream {
     fn remaining(&self) -> Option<u64> {
         None
     }
+
+    /// Whether what it brings is meant to reach the client at once, so that filters hold as little
+    /// of it back as they can (`proxy_buffering off`).
+    fn is_unbuffered(&self) -> bool {
+        false
+    }
 }
 
 /// The body of a response.

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{Request, Template};
+use super::{Compression, Request, Template};
 use crate::files::{CacheSettings, FileCache, SymlinkMode};
 use crate::http::mime::MimeTypes;
 use crate::http::{KnownHeader, Method, Status};
@@ -152,6 +152,8 @@ pub struct Core {
     pub max_ranges: Option<usize>,
     pub satisfy: Satisfy,
     pub auth_delay: Duration,
+    /// `gzip_http_version` and its kin.
+    pub compression: Rc<Compression>,
     pub error_pages: Rc<[ErrorPage]>,
     pub recursive_error_pages: bool,
     pub log_not_found: bool,
@@ -208,6 +210,7 @@ impl Default for Core {
             max_ranges: None,
             satisfy: Satisfy::All,
             auth_delay: Duration::ZERO,
+            compression: Rc::default(),
             error_pages: Rc::from([]),
             recursive_error_pages: false,
             log_not_found: true,

@@ -7,6 +7,7 @@
 
 mod access;
 mod body;
+mod compression;
 mod connection;
 mod context;
 mod core;
@@ -20,6 +21,7 @@ mod runtime;
 mod server;
 mod subrequest;
 mod template;
+mod transform;
 mod variable;
 mod zone;
 
@@ -27,6 +29,7 @@ pub mod pages;
 pub mod runner;
 
 pub use self::body::{Body, FileBody, Piece, ResponseStream};
+pub use self::compression::{Compression, Proxied};
 pub use self::connection::Connection;
 pub use self::context::{Exchange, Moment, RequestLog, Sent};
 pub use self::core::{
@@ -44,5 +47,6 @@ pub use self::runtime::{
 };
 pub use self::server::{ServerSettings, VirtualHost};
 pub use self::template::{BadTemplate, Template};
+pub use self::transform::{BodyReader, Transform};
 pub use self::variable::{Evaluate, Get, Names, Setter, Variable, VariableRef};
 pub use self::zone::{Key, Place, Purpose, Table, Zone, Zones};

@@ -1,5 +1,8 @@
 //! The response as handlers make it and filters change it; framing comes later.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use super::{Body, Template};
 use crate::http::Text;
 use crate::http::{Headers, Status};
@@ -25,6 +28,9 @@ pub struct Response {
     pub headers: Headers,
     /// Fields sent behind the body where the protocol can do that; their values are worked out then.
     pub trailers: Vec<(Text, Template)>,
+    /// Lengths of the body before and after it was compressed, as they grow while it is sent
+    /// (`$gzip_ratio`).
+    pub compressed: Option<Rc<Cell<(u64, u64)>>>,
     /// The body.
     pub body: Body,
 }
@@ -69,6 +75,30 @@ impl Response {
     pub fn is_silent(&self) -> bool {
         let closes = matches!(self.status.as_u16(), 408 | 444 | 499);
         closes && matches!(self.body, Body::Page | Body::Empty)
+    }
+
+    /// Has the entity tag no longer stand for the very bytes, which a filter changes. One that is
+    /// no proper tag is dropped.
+    pub fn weaken_etag(&mut self) {
+        self.etag = match self.etag.take() {
+            Some(tag) if tag.starts_with(b"\"") => Some([b"W/", &*tag].concat().into()),
+            Some(tag) if tag.len() > 2 && tag.starts_with(b"W/") => Some(tag),
+            _ => None,
+        };
+    }
+
+    /// Says that parts of the body can't be had, because it is made while it is sent.
+    pub fn forbid_ranges(&mut self) {
+        self.ranges = false;
+        self.headers.remove(b"Accept-Ranges");
+    }
+
+    /// Tells caches that other clients may get the body in another coding.
+    pub fn vary_by_encoding(&mut self) {
+        const VALUE: &[u8] = b"Accept-Encoding";
+        if !self.headers.get_all(b"Vary").any(|value| value == VALUE) {
+            self.headers.append("Vary", VALUE);
+        }
     }
 
     /// Forgets what described the body, for one that is replaced.

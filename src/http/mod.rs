@@ -3,6 +3,7 @@
 pub mod args;
 pub mod base64;
 pub mod basic;
+pub mod coding;
 pub mod conditional;
 pub mod cookie;
 pub mod date;
@@ -10,6 +11,7 @@ pub mod escape;
 pub mod header;
 pub mod host;
 pub mod known;
+pub mod media_types;
 pub mod method;
 pub mod mime;
 pub mod pattern;
@@ -22,6 +24,7 @@ pub mod version;
 
 pub use header::{Field, Headers};
 pub use known::KnownHeader;
+pub use media_types::MediaTypes;
 pub use method::Method;
 pub use mime::MimeTypes;
 pub use pattern::{Captures, Pattern};

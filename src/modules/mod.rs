@@ -9,6 +9,7 @@ pub mod auth_basic;
 pub mod autoindex;
 pub mod cgi;
 pub mod charset;
+pub mod compress;
 pub mod core;
 pub mod dav;
 pub mod empty_gif;
@@ -16,6 +17,7 @@ pub mod events;
 #[cfg(test)]
 pub mod fixture;
 pub mod geo;
+pub mod gunzip;
 pub mod headers;
 pub mod http;
 pub mod index;
@@ -72,13 +74,16 @@ pub static ALL: &[&dyn AnyModule] = &[
     &cgi::Cgi,
     &empty_gif::EmptyGif,
     &random_index::RandomIndex,
+    &compress::Precompressed,
     &index::Index,
     &autoindex::Autoindex,
     &dav::Dav,
     &static_files::StaticFiles,
     // Filters.
     &not_modified::NotModified,
-    &charset::Charset,
     &headers::HeadersModule,
+    &gunzip::Gunzip,
+    &charset::Charset,
+    &compress::Compress,
     &range::RangeFilter,
 ];

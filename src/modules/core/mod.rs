@@ -4,6 +4,7 @@
 //! [`Core`], which the runner and the protocols read.
 
 mod body;
+mod compression;
 mod error_log;
 mod error_pages;
 mod file_cache;
@@ -73,6 +74,7 @@ impl Module for CoreModule {
         sending::ROWS,
         sending::RESPONSES,
         body::ROWS,
+        compression::ROWS,
         keepalive::ROWS,
         error_pages::ROWS,
         error_log::ROWS,

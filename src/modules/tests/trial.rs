@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::config::{Configuration, Options, load_text};
 use crate::event::{self, Io};
 use crate::exchange::{
-    Body, Connection, Exchange, Listener, Moment, Piece, Request, Response, runner,
+    Body, BodyReader, Connection, Exchange, Listener, Moment, Piece, Request, Response, runner,
 };
 use crate::http::uri;
 use crate::modules::{ALL, http};
@@ -183,6 +183,19 @@ fn append(piece: &Piece, out: &mut Vec<u8>) {
             pread(fd, out, file.length as usize, file.offset).unwrap();
         }
     }
+}
+
+/// The body of a response, read to its end; streams as well.
+pub fn bytes(response: &mut Response) -> Vec<u8> {
+    let mut body = BodyReader::new(std::mem::take(&mut response.body));
+    event::block_on(async move {
+        let mut bytes = Vec::new();
+        while let Some(part) = body.next().await {
+            bytes.extend_from_slice(&part.unwrap());
+        }
+        bytes
+    })
+    .unwrap()
 }
 
 /// The value of a header field that is not among the response's own.

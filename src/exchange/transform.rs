@@ -1,0 +1,223 @@
+//! Bodies that are turned into others on their way: what compresses, replaces and recodes is a
+//! [`Transform`], which never waits and never sees where the bytes come from.
+
+use std::collections::VecDeque;
+use std::io;
+
+use super::{Body, FileBody, LocalBoxFuture, Piece, ResponseStream};
+use crate::http::Text;
+use crate::sys::fs::pread;
+
+/// How much of a file is read at once.
+const READ_SIZE: u64 = 32 * 1024;
+
+/// Turns bytes into others, as they come.
+pub trait Transform {
+    /// Takes a part of `input`, at least one byte, and appends what comes of it to `out`; returns
+    /// how much it took. One that bounds its output takes less than all.
+    ///
+    /// # Errors
+    /// The input is malformed.
+    fn feed(&mut self, input: &[u8], out: &mut Vec<u8>) -> io::Result<usize>;
+
+    /// Appends what can be told of the input so far, for a body whose bytes must not be held back.
+    ///
+    /// # Errors
+    /// As [`Transform::feed`].
+    fn flush(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
+        let _ = out;
+        Ok(())
+    }
+
+    /// Appends the rest, for the input has ended.
+    ///
+    /// # Errors
+    /// The input is incomplete.
+    fn finish(&mut self, out: &mut Vec<u8>) -> io::Result<()>;
+}
+
+impl Body {
+    /// The body that `transform` makes of this one, bit by bit.
+    pub fn transformed(self, transform: impl Transform + 'static) -> Body {
+        Body::Stream(Box::new(Transformed {
+            source: BodyReader::new(self),
+            input: Text::EMPTY,
+            taken: 0,
+            ended: false,
+            transform,
+        }))
+    }
+}
+
+/// Any body, read as bytes.
+pub struct BodyReader(Body);
+
+impl BodyReader {
+    /// A reader of all of `body`.
+    pub fn new(body: Body) -> BodyReader {
+        BodyReader(body)
+    }
+
+    /// The next bytes; `None` at the end.
+    ///
+    /// # Errors
+    /// A file can't be read or has become shorter, or the body's stream broke.
+    pub async fn next(&mut self) -> Option<io::Result<Text>> {
+        let piece = match &mut self.0 {
+            Body::Stream(stream) => match stream.next().await? {
+                Ok(Piece::Bytes(bytes)) => return Some(Ok(bytes)),
+                Ok(Piece::File(file)) if file.length <= READ_SIZE => Piece::File(file),
+                Ok(large) => return self.open_up(large).await,
+                Err(error) => return Some(Err(error)),
+            },
+            _ => self.pop()?,
+        };
+        match piece {
+            Piece::Bytes(bytes) => Some(Ok(bytes)),
+            Piece::File(file) => Some(self.read(file)),
+        }
+    }
+
+    /// Whether its bytes should not be held back.
+    pub fn is_unbuffered(&self) -> bool {
+        matches!(&self.0, Body::Stream(stream) if stream.is_unbuffered())
+    }
+
+    /// Has a large file that a stream brought read part by part.
+    async fn open_up(&mut self, large: Piece) -> Option<io::Result<Text>> {
+        let rest = std::mem::take(&mut self.0);
+        self.0 = Body::Stream(Box::new(Before {
+            pieces: split(large),
+            rest,
+        }));
+        Box::pin(self.next()).await
+    }
+
+    /// Takes the first piece of a body that is no stream.
+    fn pop(&mut self) -> Option<Piece> {
+        let (piece, rest) = match std::mem::take(&mut self.0) {
+            Body::Empty | Body::Page | Body::Stream(_) => return None,
+            Body::Bytes(bytes) => (Piece::Bytes(bytes), Body::Empty),
+            Body::File(file) => (Piece::File(file), Body::Empty),
+            Body::Pieces(mut pieces) => (pieces.pop_front()?, Body::Pieces(pieces)),
+        };
+        self.0 = rest;
+        Some(piece)
+    }
+
+    /// Reads the beginning of `file` and keeps the rest of it for later.
+    fn read(&mut self, mut file: FileBody) -> io::Result<Text> {
+        if let Some(content) = file.file.content() {
+            let all = file.offset == 0 && file.length == content.len() as u64;
+            let range = file.offset as usize..(file.offset + file.length) as usize;
+            let part = content.get(range).ok_or(io::ErrorKind::UnexpectedEof)?;
+            return Ok(match all {
+                true => Text::Shared(content.clone()),
+                false => Text::Owned(part.to_vec()),
+            });
+        }
+        let length = file.length.min(READ_SIZE);
+        let mut bytes = Vec::with_capacity(length as usize);
+        let fd = file.file.fd().ok_or(io::ErrorKind::NotFound)?;
+        if pread(fd, &mut bytes, length as usize, file.offset)? as u64 != length {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        file.offset += length;
+        file.length -= length;
+        if file.length > 0 {
+            self.0 = match std::mem::take(&mut self.0) {
+                Body::Pieces(mut pieces) => {
+                    pieces.push_front(Piece::File(file));
+                    Body::Pieces(pieces)
+                }
+                _ => Body::File(file),
+            };
+        }
+        Ok(bytes.into())
+    }
+}
+
+/// A piece in parts that are read at once.
+fn split(piece: Piece) -> VecDeque<Piece> {
+    let mut parts = VecDeque::new();
+    match piece {
+        Piece::Bytes(_) => parts.push_back(piece),
+        Piece::File(mut file) => {
+            while file.length > 0 {
+                let length = file.length.min(READ_SIZE);
+                let part = FileBody {
+                    length,
+                    ..file.clone()
+                };
+                parts.push_back(Piece::File(part));
+                file.offset += length;
+                file.length -= length;
+            }
+        }
+    }
+    parts
+}
+
+/// Pieces, then the rest of the stream they came from.
+struct Before {
+    pieces: VecDeque<Piece>,
+    rest: Body,
+}
+
+impl ResponseStream for Before {
+    fn next(&mut self) -> LocalBoxFuture<'_, Option<io::Result<Piece>>> {
+        match (self.pieces.pop_front(), &mut self.rest) {
+            (Some(piece), _) => Box::pin(std::future::ready(Some(Ok(piece)))),
+            (None, Body::Stream(stream)) => stream.next(),
+            (None, _) => Box::pin(std::future::ready(None)),
+        }
+    }
+}
+
+struct Transformed<T> {
+    source: BodyReader,
+    /// What is being fed.
+    input: Text,
+    /// How much of it was taken.
+    taken: usize,
+    ended: bool,
+    transform: T,
+}
+
+impl<T: Transform> Transformed<T> {
+    async fn advance(&mut self) -> io::Result<Option<Piece>> {
+        let mut out = Vec::new();
+        while out.is_empty() && !self.ended {
+            if self.taken < self.input.len() {
+                self.feed(&mut out)?;
+                continue;
+            }
+            match self.source.next().await {
+                Some(input) => (self.input, self.taken) = (input?, 0),
+                None => {
+                    self.ended = true;
+                    self.transform.finish(&mut out)?;
+                }
+            }
+        }
+        Ok((!out.is_empty()).then(|| Piece::Bytes(out.into())))
+    }
+
+    fn feed(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
+        self.taken += self.transform.feed(&self.input[self.taken..], out)?;
+        if self.taken == self.input.len() && self.source.is_unbuffered() {
+            self.transform.flush(out)?;
+        }
+        Ok(())
+    }
+}
+
+impl<T: Transform> ResponseStream for Transformed<T> {
+    fn next(&mut self) -> LocalBoxFuture<'_, Option<io::Result<Piece>>> {
+        Box::pin(async move { self.advance().await.transpose() })
+    }
+
+    fn is_unbuffered(&self) -> bool {
+        self.source.is_unbuffered()
+    }
+}

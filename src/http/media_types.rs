@@ -1,0 +1,63 @@
+//! Sets of media types, such as those a filter is for (`gzip_types`, `charset_types` …).
+
+use std::rc::Rc;
+
+/// Some media types, or all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MediaTypes {
+    types: Rc<[Box<[u8]>]>,
+    all: bool,
+}
+
+impl MediaTypes {
+    /// The types of a list in which `*` stands for all; letter case is ignored.
+    pub fn new<'a>(list: impl IntoIterator<Item = &'a [u8]>) -> MediaTypes {
+        let types: Rc<[Box<[u8]>]> = list.into_iter().map(Box::from).collect();
+        let all = types.iter().any(|name| **name == *b"*");
+        MediaTypes { types, all }
+    }
+
+    /// Whether a response of this type is meant; parameters of the type are ignored.
+    pub fn contains(&self, content_type: Option<&[u8]>) -> bool {
+        let Some(content_type) = content_type.filter(|text| !text.is_empty()) else {
+            return false;
+        };
+        let end = memchr::memchr(b';', content_type).unwrap_or(content_type.len());
+        let name = content_type[..end].trim_ascii_end();
+        self.all
+            || self
+                .types
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(name))
+    }
+}
+
+/// What most filters are for unless told otherwise: `text/html`.
+impl Default for MediaTypes {
+    fn default() -> MediaTypes {
+        MediaTypes::new([&b"text/html"[..]])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_are_compared_without_parameters_and_case() {
+        let html = MediaTypes::default();
+        let all = MediaTypes::new([&b"text/x"[..], b"*"]);
+        let cases = [
+            (Some("text/html"), true, true),
+            (Some("Text/HTML ; charset=x"), true, true),
+            (Some("text/htm"), false, true),
+            (Some(""), false, false),
+            (None, false, false),
+        ];
+        for (content_type, in_html, in_all) in cases {
+            let content_type = content_type.map(str::as_bytes);
+            assert_eq!(html.contains(content_type), in_html, "{content_type:?}");
+            assert_eq!(all.contains(content_type), in_all, "{content_type:?}");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! How much shorter a body became.
+
+use std::cell::Cell;
+use std::io;
+use std::rc::Rc;
+
+use super::Coding;
+use crate::exchange::{Exchange, Transform};
+
+/// A transform whose input and output are counted.
+pub(super) struct Counted<T> {
+    inner: T,
+    lengths: Rc<Cell<(u64, u64)>>,
+}
+
+impl<T: Transform> Counted<T> {
+    pub(super) fn new(inner: T, lengths: Rc<Cell<(u64, u64)>>) -> Counted<T> {
+        Counted { inner, lengths }
+    }
+
+    fn add(&self, input: usize, output: usize) {
+        let (before, after) = self.lengths.get();
+        self.lengths
+            .set((before + input as u64, after + output as u64));
+    }
+}
+
+impl<T: Transform> Transform for Counted<T> {
+    fn feed(&mut self, input: &[u8], out: &mut Vec<u8>) -> io::Result<usize> {
+        let start = out.len();
+        let taken = self.inner.feed(input, out)?;
+        self.add(taken, out.len() - start);
+        Ok(taken)
+    }
+
+    fn flush(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
+        let start = out.len();
+        self.inner.flush(out)?;
+        self.add(0, out.len() - start);
+        Ok(())
+    }
+
+    fn finish(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
+        let start = out.len();
+        self.inner.finish(out)?;
+        self.add(0, out.len() - start);
+        Ok(())
+    }
+}
+
+/// Appends how many times shorter `coding` has made the body, with two decimals.
+pub(super) fn ratio(coding: Coding, exchange: &Exchange, out: &mut Vec<u8>) -> Option<()> {
+    let response = exchange.response();
+    let (before, after) = response.compressed.as_ref()?.get();
+    let own = response.headers.get(b"Content-Encoding") == Some(coding.name().as_bytes());
+    if !own || after == 0 {
+        return None;
+    }
+    out.extend_from_slice(in_hundredths(before, after).as_bytes());
+    Some(())
+}
+
+fn in_hundredths(before: u64, after: u64) -> String {
+    let thousandths = before * 1000 / after;
+    let hundredths = (thousandths + 5) / 10;
+    format!("{}.{:02}", hundredths / 100, hundredths % 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ratios_are_rounded() {
+        let cases = [
+            (0, 20, "0.00"),
+            (100, 100, "1.00"),
+            (2125, 1000, "2.13"),
+            (2124, 1000, "2.12"),
+            (1999, 1000, "2.00"),
+        ];
+        for (before, after, expected) in cases {
+            assert_eq!(in_hundredths(before, after), expected);
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! gzip (RFC 1952), made with zlib-rs.
+
+use std::cell::RefCell;
+use std::io;
+
+use flate2::{Compress, Compression, Crc, FlushCompress, Status};
+
+use super::{Coding, Plan, Settings};
+use crate::config::context::{HTTP_SERVER_LOCATION, HTTP_SERVER_LOCATION_IF};
+use crate::config::{Directive, Mistake, Use, directive};
+use crate::exchange::Transform;
+use crate::http::MediaTypes;
+
+/// The head of every gzip body: deflate, no time, made on Unix.
+const HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
+
+/// How much room for output there is at least when the compressor is asked.
+const ROOM: usize = 8 * 1024;
+
+/// How many idle compressors a worker keeps, each of a quarter of a megabyte.
+const MAX_IDLE: usize = 16;
+
+thread_local! {
+    /// Compressors for later bodies, with their level and window.
+    static IDLE: RefCell<Vec<((u32, u8), Compress)>> = const { RefCell::new(Vec::new()) };
+}
+
+pub(super) fn plan() -> Plan {
+    Plan {
+        enabled: false,
+        level: 1,
+        window: 15,
+        min_length: 20,
+        types: MediaTypes::default(),
+    }
+}
+
+fn edit(settings: &mut Settings) -> &mut Plan {
+    settings.plan(Coding::Gzip)
+}
+
+/// The types a `…_types` directive lists, and `text/html`.
+pub(super) fn types(d: &Use<'_>) -> MediaTypes {
+    let listed = d.args().iter().map(|word| &*word.text);
+    MediaTypes::new(std::iter::once(&b"text/html"[..]).chain(listed))
+}
+
+/// The argument as a level of compression.
+pub(super) fn level(d: &Use<'_>, allowed: std::ops::RangeInclusive<u64>) -> Result<u32, Mistake> {
+    let level = d.number(0)?;
+    if allowed.contains(&level) {
+        return Ok(level as u32);
+    }
+    let (low, high) = (allowed.start(), allowed.end());
+    Err(d.mistake(0, format!("value must be between {low} and {high}")))
+}
+
+pub(super) const ROWS: &[Directive<Settings>] = &[
+    directive("gzip")
+        .syntax("on | off")
+        .default("off")
+        .contexts(HTTP_SERVER_LOCATION_IF)
+        .flag()
+        .doc("Compresses bodies with gzip for clients that like it.")
+        .set(|s, d| d.flag().map(|on| edit(s).enabled = on)),
+    directive("gzip_comp_level")
+        .syntax("level")
+        .default("1")
+        .contexts(HTTP_SERVER_LOCATION)
+        .doc("Sets how hard gzip tries, from 1 to 9.")
+        .set(|s, d| level(d, 1..=9).map(|level| edit(s).level = level)),
+    directive("gzip_min_length")
+        .syntax("length")
+        .default("20")
+        .contexts(HTTP_SERVER_LOCATION)
+        .doc("Leaves bodies as they are whose length is known to be less.")
+        .set(|s, d| d.size(0).map(|length| edit(s).min_length = length)),
+    directive("gzip_types")
+        .syntax("mime-type ...")
+        .default("text/html")
+        .contexts(HTTP_SERVER_LOCATION)
+        .at_least(1)
+        .doc("Lists the media types to compress; text/html always is, and * stands for all.")
+        .set(|s, d| {
+            edit(s).types = types(d);
+            Ok(())
+        }),
+    directive("gzip_window")
+        .syntax("size")
+        .default("32k")
+        .contexts(HTTP_SERVER_LOCATION)
+        .doc("Sets how far back the compressor looks, from 512 bytes to 32k.")
+        .set(|s, d| {
+            let size = d.size(0)?;
+            let window = (9..=15).find(|bits| 1 << bits == size);
+            let words = "value must be 512, 1k, 2k, 4k, 8k, 16k, or 32k";
+            edit(s).window = window.ok_or_else(|| d.mistake(0, words))?;
+            Ok(())
+        }),
+    directive("gzip_buffers")
+        .syntax("number size")
+        .default("32 4k")
+        .contexts(HTTP_SERVER_LOCATION)
+        .takes(2)
+        .doc("Sets the buffers for compressed bodies; here they grow as needed.")
+        .tunes(),
+    directive("gzip_hash")
+        .syntax("size")
+        .default("64k")
+        .contexts(HTTP_SERVER_LOCATION)
+        .doc("Sets the size of the compressor's table, which is fixed here.")
+        .tunes(),
+    directive("gzip_no_buffer")
+        .syntax("on | off")
+        .default("off")
+        .contexts(HTTP_SERVER_LOCATION)
+        .flag()
+        .doc("Sends compressed bytes at once; here what came unbuffered goes out so anyway.")
+        .tunes(),
+    directive("postpone_gzipping")
+        .syntax("size")
+        .default("0")
+        .contexts(HTTP_SERVER_LOCATION)
+        .doc("Collects so much of a body before compressing it; here nothing need be.")
+        .tunes(),
+];
+
+/// Makes one body.
+pub(super) struct Gzip {
+    key: (u32, u8),
+    /// None before the first byte, so that bodies nobody sends cost nothing.
+    compress: Option<Compress>,
+    check: Crc,
+}
+
+impl Gzip {
+    pub(super) fn new(level: u32, window: u8) -> Gzip {
+        // What nginx's zlib does at level 1 costs and yields as much as level 2 of this one.
+        let level = level.max(2);
+        Gzip {
+            key: (level, window),
+            compress: None,
+            check: Crc::new(),
+        }
+    }
+
+    /// The compressor; the first use writes the head.
+    fn started<'a>(&'a mut self, out: &mut Vec<u8>) -> &'a mut Compress {
+        let key = self.key;
+        self.compress.get_or_insert_with(|| {
+            out.extend_from_slice(&HEAD);
+            take(key)
+        })
+    }
+
+    /// Compresses nothing more, until `is_done` says that all is out.
+    fn drain(
+        &mut self,
+        out: &mut Vec<u8>,
+        how: FlushCompress,
+        is_done: fn(Status, &Vec<u8>) -> bool,
+    ) -> io::Result<()> {
+        let compress = self.started(out);
+        loop {
+            out.reserve(ROOM);
+            let status = compress.compress_vec(&[], out, how)?;
+            if is_done(status, out) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// An idle compressor or a new one.
+fn take(key: (u32, u8)) -> Compress {
+    let idle = IDLE.with_borrow_mut(|idle| {
+        let at = idle.iter().position(|(known, _)| *known == key)?;
+        Some(idle.swap_remove(at).1)
+    });
+    idle.unwrap_or_else(|| {
+        let (level, window) = key;
+        Compress::new_with_window_bits(Compression::new(level), false, window)
+    })
+}
+
+impl Drop for Gzip {
+    fn drop(&mut self) {
+        let Some(mut compress) = self.compress.take() else {
+            return;
+        };
+        IDLE.with_borrow_mut(|idle| {
+            if idle.len() < MAX_IDLE {
+                compress.reset();
+                idle.push((self.key, compress));
+            }
+        });
+    }
+}
+
+impl Transform for Gzip {
+    fn feed(&mut self, input: &[u8], out: &mut Vec<u8>) -> io::Result<usize> {
+        self.check.update(input);
+        let compress = self.started(out);
+        let start = compress.total_in();
+        loop {
+            out.reserve(ROOM);
+            let taken = (compress.total_in() - start) as usize;
+            if taken == input.len() {
+                return Ok(taken);
+            }
+            compress.compress_vec(&input[taken..], out, FlushCompress::None)?;
+        }
+    }
+
+    fn flush(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
+        self.drain(out, FlushCompress::Sync, |_, out| {
+            out.len() < out.capacity()
+        })
+    }
+
+    fn finish(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
+        self.drain(out, FlushCompress::Finish, |status, _| {
+            status == Status::StreamEnd
+        })?;
+        out.extend_from_slice(&self.check.sum().to_le_bytes());
+        out.extend_from_slice(&self.check.amount().to_le_bytes());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn gunzip(bytes: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut decoder = flate2::read::GzDecoder::new(bytes);
+        decoder.read_to_end(&mut out).unwrap();
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_and_any_flushes_give_the_input_back(
+            parts in prop::collection::vec((prop::collection::vec(0u8..4, 0..3000), any::<bool>()), 0..8),
+            level in 1u32..10,
+            window in 9u8..16,
+        ) {
+            let mut gzip = Gzip::new(level, window);
+            let (mut out, mut whole) = (Vec::new(), Vec::new());
+            for (part, flush) in &parts {
+                let mut part = &part[..];
+                whole.extend_from_slice(part);
+                while !part.is_empty() {
+                    part = &part[gzip.feed(part, &mut out).unwrap()..];
+                }
+                if *flush {
+                    gzip.flush(&mut out).unwrap();
+                }
+            }
+            gzip.finish(&mut out).unwrap();
+            prop_assert_eq!(gunzip(&out), whole);
+        }
+    }
+
+    #[test]
+    fn what_was_flushed_can_be_read() {
+        let mut gzip = Gzip::new(1, 15);
+        let mut out = Vec::new();
+        gzip.feed(b"hello", &mut out).unwrap();
+        gzip.flush(&mut out).unwrap();
+        let mut begun = [0; 5];
+        flate2::read::GzDecoder::new(&*out)
+            .read_exact(&mut begun)
+            .unwrap();
+        assert_eq!(&begun, b"hello");
+    }
+}

@@ -1,0 +1,207 @@
+//! Compression through whole requests.
+
+use std::fs;
+use std::io::{Read, Write};
+
+use flate2::read::MultiGzDecoder;
+use flate2::write::GzEncoder;
+
+use crate::modules::fixture::found_in_server;
+use crate::modules::tests::trial::{Site, bytes, field, status};
+
+fn gunzip(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    MultiGzDecoder::new(bytes).read_to_end(&mut out).unwrap();
+    out
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::new(6));
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+const TEXT: &str = "All work and no play makes Jack a dull boy. ";
+
+#[test]
+fn bodies_are_compressed_for_who_likes_it() {
+    let site = Site::new(
+        "types { text/html html; text/plain txt; } gzip on;
+         location /level { gzip_comp_level 9; gzip_window 1k; alias FOLDER/a.html; default_type text/html; }
+         location /long { gzip_min_length 100000; alias FOLDER/a.html; default_type text/html; }
+         location /types { gzip_types text/plain; alias FOLDER/; }
+         location /all { gzip_types *; alias FOLDER/a.txt; default_type x/y; }
+         location /off { gzip off; alias FOLDER/a.html; default_type text/html; }
+         location /1.0 { gzip_http_version 1.0; alias FOLDER/a.html; default_type text/html; }
+         location /agent { gzip_disable msie6 'Bad\\d'; alias FOLDER/a.html; default_type text/html; }
+         location /202 { default_type text/html; return 202 'long enough to be compressed'; }",
+    );
+    let text = TEXT.repeat(2000);
+    site.write("a.html", &text);
+    site.write("a.txt", &text);
+    site.write("short.html", "short");
+    let accept = "Accept-Encoding: deflate, gzip;q=0.5";
+    let cases: [(&str, &[&str], bool); 15] = [
+        ("/a.html", &[accept], true),
+        ("/a.html", &[], false),
+        ("/a.html", &["Accept-Encoding: gzip;q=0"], false),
+        ("/a.html", &[accept, "Via: 1.1 x"], false),
+        ("/a.txt", &[accept], false),
+        ("/short.html", &[accept], false),
+        ("/none.html", &[accept], true),
+        ("/level", &[accept], true),
+        ("/long", &[accept], false),
+        ("/types/a.txt", &[accept], true),
+        ("/types/a.html", &[accept], true),
+        ("/all", &[accept], true),
+        ("/off", &[accept], false),
+        ("/agent", &[accept, "User-Agent: bad1"], false),
+        ("/202", &[accept], false),
+    ];
+    for (target, headers, expected) in cases {
+        let mut response = site.get(target, headers);
+        let plain = bytes(&mut site.get(target, &[]));
+        let encoded = field(&response, "Content-Encoding") == Some("gzip");
+        assert_eq!(encoded, expected, "{target} {headers:?}");
+        let body = bytes(&mut response);
+        assert_eq!(
+            plain,
+            if encoded { gunzip(&body) } else { body },
+            "{target}"
+        );
+    }
+    let old = "Mozilla/4.0 (compatible; MSIE 6.0; Windows NT 5.1)";
+    let response = site.get("/agent", &[accept, &format!("User-Agent: {old}")]);
+    assert_eq!(field(&response, "Content-Encoding"), None);
+}
+
+#[test]
+fn validators_become_weak_and_ranges_impossible() {
+    let site = Site::new("default_type text/html; gzip on; gzip_vary on;");
+    site.write("a", &TEXT.repeat(10));
+    let plain = site.get("/a", &[]);
+    assert_eq!(field(&plain, "Vary"), Some("Accept-Encoding"));
+    assert_eq!(field(&plain, "Accept-Ranges"), Some("bytes"));
+    let tag = plain.etag.unwrap();
+    let response = site.get("/a", &["Accept-Encoding: gzip", "Range: bytes=0-1"]);
+    assert_eq!(status(&response), 200);
+    assert_eq!(field(&response, "Accept-Ranges"), None);
+    assert_eq!(field(&response, "Vary"), Some("Accept-Encoding"));
+    assert_eq!(response.etag.unwrap().to_vec(), [b"W/", &*tag].concat());
+}
+
+#[test]
+fn responses_for_proxies() {
+    let cases = [
+        ("off", "", false),
+        ("any", "", true),
+        ("auth", "expires 1h;", false),
+        ("expired", "expires epoch;", true),
+        ("expired", "expires 1h;", false),
+        ("expired", "", true),
+        ("no_etag", "", false),
+        ("no_last_modified", "", false),
+        ("no-cache", "add_header Cache-Control 'a, no-cache';", true),
+        ("no-store", "add_header Cache-Control no-store;", true),
+        ("private", "add_header Cache-Control private;", true),
+        (
+            "private no-cache",
+            "add_header Cache-Control no-store;",
+            false,
+        ),
+    ];
+    for (proxied, rest, expected) in cases {
+        let site = Site::new(&format!(
+            "default_type text/html; gzip on; gzip_proxied {proxied}; {rest}"
+        ));
+        site.write("a", TEXT);
+        let response = site.get("/a", &["Accept-Encoding: gzip", "Via: 1.1 x"]);
+        let encoded = field(&response, "Content-Encoding").is_some();
+        assert_eq!(encoded, expected, "{proxied} {rest}");
+    }
+    let site = Site::new("default_type text/html; gzip on; gzip_proxied auth; expires 1h;");
+    site.write("a", TEXT);
+    let response = site.get(
+        "/a",
+        &["Accept-Encoding: gzip", "Via: x", "Authorization: x"],
+    );
+    assert!(field(&response, "Content-Encoding").is_some());
+}
+
+#[test]
+fn compressed_files_take_the_place_of_plain_ones() {
+    let site = Site::new(
+        "gzip_vary on; location / { gzip_static on; } location /always/ { alias FOLDER/; gzip_static always; }",
+    );
+    site.write("a", "plain");
+    site.write("c", "plain");
+    fs::write(site.path("a.gz"), gzip(b"compressed")).unwrap();
+    fs::create_dir(site.path("c.gz")).unwrap();
+    let accept: &[&str] = &["Accept-Encoding: gzip"];
+    let cases = [
+        (
+            "/a",
+            accept,
+            Some("gzip"),
+            Some("Accept-Encoding"),
+            "compressed",
+        ),
+        ("/a", &[], None, Some("Accept-Encoding"), "plain"),
+        ("/always/a", &[], Some("gzip"), None, "compressed"),
+        ("/c", accept, None, Some("Accept-Encoding"), "plain"),
+        ("/always/c", accept, None, None, "plain"),
+    ];
+    for (target, headers, encoding, vary, expected) in cases {
+        let mut response = site.get(target, headers);
+        assert_eq!(field(&response, "Content-Encoding"), encoding, "{target}");
+        assert_eq!(field(&response, "Vary"), vary, "{target} {headers:?}");
+        let body = bytes(&mut response);
+        let body = if encoding.is_some() {
+            gunzip(&body)
+        } else {
+            body
+        };
+        assert_eq!(body, expected.as_bytes(), "{target}");
+    }
+    assert_eq!(status(&site.get("/none", accept)), 404);
+}
+
+#[test]
+fn who_does_not_like_gzip_gets_it_undone() {
+    let site = Site::new("gzip_vary on; gunzip on; gzip_static always;");
+    let text = TEXT.repeat(3000);
+    let member = gzip(text.as_bytes());
+    fs::write(site.path("one"), b"").unwrap();
+    fs::write(site.path("one.gz"), &member).unwrap();
+    fs::write(site.path("two.gz"), member.repeat(2)).unwrap();
+    for (target, times) in [("/one", 1), ("/two", 2)] {
+        let mut response = site.get(target, &[]);
+        assert_eq!(field(&response, "Content-Encoding"), None);
+        assert_eq!(field(&response, "Vary"), Some("Accept-Encoding"));
+        assert!(response.etag.as_ref().unwrap().starts_with(b"W/"));
+        assert_eq!(bytes(&mut response), text.repeat(times).as_bytes());
+        let mut response = site.get(target, &["Accept-Encoding: gzip"]);
+        assert_eq!(field(&response, "Content-Encoding"), Some("gzip"));
+        assert_eq!(bytes(&mut response), member.repeat(times));
+    }
+}
+
+#[test]
+fn words_that_tune_and_mistakes() {
+    let cases = [
+        (
+            "gzip_buffers 4 8k; gunzip_buffers 4 8k; gzip_hash 4k; gzip_no_buffer on; postpone_gzipping 1k;",
+            0,
+        ),
+        ("gzip_comp_level 0;", 1),
+        ("gzip_comp_level 10;", 1),
+        ("gzip_window 3k;", 1),
+        ("gzip_proxied some;", 1),
+        ("gzip_http_version 2;", 1),
+        ("gzip_static maybe;", 1),
+        ("gzip_disable '(';", 1),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(found_in_server(text).len(), expected, "{text}");
+    }
+}
