@@ -187,7 +187,7 @@ impl Names {
         for row in rows {
             match row.get {
                 Get::Plain(_) | Get::Changeable(..) | Get::Local => {
-                    drop(names.plain.insert(row.name, row.get))
+                    names.plain.insert(row.name, row.get);
                 }
                 Get::Prefix(get) => names.prefixes.push((row.name, get)),
             }
