@@ -10,6 +10,7 @@ use crate::log::open_files::LogFiles;
 use crate::net::address::Address;
 use crate::net::listen::ListenOptions;
 use crate::routing::hosts::Hosts;
+use crate::sys::process::Starter;
 
 /// One configuration, installed.
 pub struct Runtime {
@@ -27,6 +28,8 @@ pub struct Runtime {
     pub zones: Rc<Zones>,
     /// Folders to be made before workers start (`client_body_temp_path` …).
     pub folders: Vec<Vec<u8>>,
+    /// Starts programs as other users (`cgi_user`).
+    pub starter: Rc<Starter>,
 }
 
 /// One listening socket and the addresses it accepts for: a wildcard socket serves every

@@ -71,6 +71,7 @@ impl Master {
 
     /// `master_process off`: serves in this very process.
     pub(super) fn work_alone(self) -> ExitCode {
+        self.start_starter();
         let log = self.generation.runtime.error_log.clone();
         let counters = Rc::clone(&self.counters);
         let signals = Signals::new(&[&worker::SIGNALS[..], &[SIGHUP]].concat());
@@ -108,6 +109,7 @@ impl Master {
         let (failure, service) = match next {
             Ok((next, service)) => {
                 let previous = mem::replace(&mut self.generation, next);
+                self.start_starter();
                 self.abandon(previous);
                 (None, Some(service))
             }

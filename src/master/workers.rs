@@ -153,12 +153,30 @@ impl Master {
     /// Starts the workers that are missing.
     pub(super) fn start_workers(&mut self) -> Flow {
         self.log(Level::Notice, format_args!("start worker processes"));
+        self.start_starter();
         for number in 0..self.generation.runtime.process.worker_processes {
             if !self.workers.is_staffed(number) {
                 self.start_worker(number, 0)?;
             }
         }
         Flow::Continue(())
+    }
+
+    /// Starts the helper that starts programs as other users, if there is to be one.
+    pub(super) fn start_starter(&self) {
+        match self.generation.runtime.starter.launch() {
+            Ok(None) => {}
+            Ok(Some(pid)) => {
+                let message = format_args!("start script starter process {pid}");
+                self.log(Level::Notice, message);
+            }
+            Err(error) => {
+                let error = Errno(&error);
+                let message =
+                    format_args!("fork() failed while spawning \"script starter process\" {error}");
+                self.log(Level::Alert, message);
+            }
+        }
     }
 
     /// Starts the workers whose time has come.
@@ -234,12 +252,17 @@ impl Master {
             .iter()
             .position(|worker| worker.pid == pid);
         let worker = at.map(|at| self.workers.running.swap_remove(at));
+        let is_starter = self.generation.runtime.starter.has_ended(pid);
         let name = match (&worker, self.new_binary == Some(pid)) {
+            _ if is_starter => "script starter process",
             (Some(_), _) => "worker process",
             (None, true) => "new binary process",
             (None, false) => "unknown process",
         };
         self.log_end(name, pid, exit);
+        if is_starter && !self.phase.is_stopping() {
+            self.start_starter();
+        }
         if self.new_binary == Some(pid) {
             return self.new_binary_ended();
         }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::rc::Rc;
 
+use super::cgi::Cgi;
 use super::core::CoreModule;
 use super::events::Events;
 use super::process::Process;
@@ -32,6 +33,7 @@ pub fn load(main: &Path, options: &Options) -> Result<(Runtime, Diagnostics), Di
         sockets,
         error_log: root.settings::<CoreModule>().core.error_log.clone(),
         folders: folders(&configuration),
+        starter: Rc::clone(&root.settings::<Cgi>().starter),
         logs: Rc::clone(&configuration.logs),
         zones: Rc::clone(&configuration.zones),
     };

@@ -593,6 +593,67 @@ fn only_so_many_run_at_a_time() {
 }
 
 #[test]
+fn scripts_run_as_the_user_of_their_site() {
+    if rowhouse::sys::process::effective_uid() != 0 {
+        eprintln!("MISSING: root's rights; this scenario was not tried");
+        return;
+    }
+    let scripts = [
+        (
+            "who",
+            "echo; id -un; id -G; ulimit -n; pwd; cat; echo done >&2",
+        ),
+        (
+            "patient",
+            "trap '' TERM; echo $$ > pid; sleep 300 & wait; while :; do sleep 1; done",
+        ),
+        ("none", "#!/no/such/program\n"),
+        ("dies", "kill -9 $$"),
+    ];
+    let site = site(
+        "cgi_user daemon; cgi_rlimit_nofile 44; cgi_timeout 100s 200ms;",
+        &scripts,
+    );
+    fs::set_permissions(site.path("html/cgi-bin"), fs::Permissions::from_mode(0o777)).unwrap();
+    let folder = site.path("html/cgi-bin").to_str().unwrap().to_owned();
+    // The helper's end below is worth an alert.
+    let server = site.may_alert().start();
+    for body in [vec![b'x'; 10], vec![b'x'; 300_000]] {
+        let response = post(&server, "/cgi-bin/who", &[], &body);
+        let expected = format!("daemon\n1\n44\n{folder}\n");
+        let (told, echoed) = response.body.split_at(expected.len());
+        assert_eq!((told, echoed == body), (expected.as_bytes(), true));
+    }
+    assert!(server.error_log().contains("cgi stderr: \"done\""));
+    assert_eq!(server.get("/cgi-bin/none").status, 500);
+    assert_eq!(server.get("/cgi-bin/dies").status, 502);
+    let (client, pid) = start(&server, "patient");
+    let family = children(pid);
+    drop(client);
+    eventually("the script's end", || !exists(pid));
+    eventually("the end of its children", || {
+        family.iter().all(|pid| !exists(*pid))
+    });
+    // A helper that has ended is replaced, and workers that were there before know the new one.
+    let is_starter = |pid: &i32| server_title(*pid).contains("starter");
+    let starter = || children(server.pid()).into_iter().find(is_starter);
+    let first = starter().unwrap();
+    assert!(children(first).is_empty());
+    rowhouse::sys::process::kill(first, 15).unwrap();
+    eventually("another helper", || {
+        starter().is_some_and(|pid| pid != first)
+    });
+    assert!(server.get("/cgi-bin/who").text().starts_with("daemon\n"));
+    server.reload();
+    assert!(server.get("/cgi-bin/who").text().starts_with("daemon\n"));
+}
+
+/// The title a process has given itself.
+fn server_title(pid: i32) -> String {
+    fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default()
+}
+
+#[test]
 fn nothing_is_left_of_many() {
     let server = site("", &[("hello", "echo; echo hello; echo >&2 error")]).start();
     let worker = server.workers()[0];

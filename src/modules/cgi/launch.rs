@@ -27,13 +27,14 @@ use crate::sys::process::Program;
 ///
 /// # Errors
 /// The status to answer with; the log says why.
-pub fn launch(
+pub async fn launch(
     exchange: &mut Exchange,
     settings: &Rc<Settings>,
     script: &Script,
     slot: Slot,
 ) -> Result<Running, Status> {
-    start(exchange, settings, script, slot).map_err(|error| {
+    let started = start(exchange, settings, script, slot).await;
+    started.map_err(|error| {
         let file = String::from_utf8_lossy(&script.file);
         exchange.log(
             Level::Error,
@@ -54,7 +55,7 @@ fn status_of(error: &io::Error, script: &Script) -> Status {
     }
 }
 
-fn start(
+async fn start(
     exchange: &mut Exchange,
     settings: &Rc<Settings>,
     script: &Script,
@@ -82,7 +83,7 @@ fn start(
         kill: settings.timeout.1,
         grace: settings.grace(),
     };
-    let process = Process::start(&program, lifetime, slot)?;
+    let process = Process::start(&program, settings.user.as_ref(), lifetime, slot).await?;
     Ok(Running::new(
         process,
         Io::new(output),

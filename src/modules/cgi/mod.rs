@@ -78,7 +78,7 @@ impl CgiHandler {
             exchange.log(Level::Error, format_args!("cgi_max_processes: {why}"));
             Status::SERVICE_UNAVAILABLE
         })?;
-        let running = launch::launch(exchange, &self.0, &script, slot)?;
+        let running = launch::launch(exchange, &self.0, &script, slot).await?;
         answer::answer(exchange, running).await
     }
 

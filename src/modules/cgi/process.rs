@@ -11,8 +11,11 @@ use std::time::Duration;
 use signal_hook::consts::{SIGKILL, SIGTERM};
 
 use super::queue::Slot;
-use crate::event::{self, Child, Instant, Notify, Raced, race, sleep_until};
-use crate::sys::process::{Exit, Program};
+use crate::event::{self, Child, Instant, Notify, Raced, RemoteChild, race, sleep_until};
+use crate::sys::process::{Exit, Program, Starter};
+
+/// How long the helper may take to start a script.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a script may run.
 #[derive(Clone, Copy, Debug)]
@@ -65,12 +68,24 @@ pub enum State {
 }
 
 impl Process {
-    /// Starts a program, which holds `slot` until it has ended.
+    /// Starts a program, as `user` if there is one; it holds `slot` until it has ended.
     ///
     /// # Errors
-    /// Those of [`crate::sys::process::spawn`].
-    pub fn start(program: &Program<'_>, lifetime: Lifetime, slot: Slot) -> io::Result<Process> {
-        let child = Child::start(program)?;
+    /// Those of [`crate::sys::process::spawn`], and of a helper that does not answer.
+    pub async fn start(
+        program: &Program<'_>,
+        user: Option<&User>,
+        lifetime: Lifetime,
+        slot: Slot,
+    ) -> io::Result<Process> {
+        let child = match user {
+            None => Started::Own(Child::start(program)?),
+            Some(User { starter, account }) => {
+                let deadline = event::now() + START_TIMEOUT;
+                let child = RemoteChild::start(starter, *account, program, deadline);
+                Started::Remote(child.await?)
+            }
+        };
         let shared = Rc::new(Shared::default());
         let minder = Minder {
             child,
@@ -127,9 +142,54 @@ impl Drop for Process {
     }
 }
 
+/// Whom scripts run as, if not as the worker.
+#[derive(Clone)]
+pub struct User {
+    /// Starts programs as other users.
+    pub starter: Rc<Starter>,
+    /// The user's number there.
+    pub account: usize,
+}
+
+/// A program this process has started, or the helper.
+enum Started {
+    Own(Child),
+    Remote(RemoteChild),
+}
+
+impl Started {
+    async fn ended(&self) -> io::Result<()> {
+        match self {
+            Started::Own(child) => child.ended().await,
+            Started::Remote(child) => child.ended().await,
+        }
+    }
+
+    async fn wait(&self) -> io::Result<Exit> {
+        match self {
+            Started::Own(child) => child.wait().await,
+            Started::Remote(child) => child.wait().await,
+        }
+    }
+
+    fn kill(&self, signal: i32) -> io::Result<()> {
+        match self {
+            Started::Own(child) => child.kill(signal),
+            Started::Remote(child) => child.kill(signal),
+        }
+    }
+
+    fn spare(&self) {
+        match self {
+            Started::Own(child) => child.spare(),
+            Started::Remote(child) => child.spare(),
+        }
+    }
+}
+
 /// Has the process.
 struct Minder {
-    child: Child,
+    child: Started,
     shared: Rc<Shared>,
     _slot: Slot,
 }

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::process::User;
 use super::queue::Queue;
 use super::settings::{Mode, Settings, Stderr};
 use crate::config::context::HTTP_SERVER_LOCATION;
@@ -10,7 +11,7 @@ use crate::config::{Directive, Mistake, Outcome, Use, directive, units};
 use crate::exchange::Template;
 use crate::http::Text;
 use crate::log::level::Level;
-use crate::sys::process::Resource;
+use crate::sys::process::{self, Account, Resource};
 
 type Row = Directive<Settings>;
 
@@ -189,6 +190,11 @@ pub const LIMITS: &[Row] = &[
             s.queue = Rc::new(queue(d)?);
             Ok(())
         }),
+    row("cgi_user")
+        .syntax("user [group]")
+        .between(1, 2)
+        .doc("Names the user scripts run as, and the group; it takes a master process that is root.")
+        .set(user),
     row("cgi_rlimit_cpu")
         .syntax("time")
         .doc("Limits a process's seconds of processor time.")
@@ -255,6 +261,40 @@ fn stderr(d: &Use<'_>) -> Result<Stderr, Mistake> {
         }
         _ => Err(d.invalid_parameter(0)),
     }
+}
+
+fn user(settings: &mut Settings, d: &mut Use<'_>) -> Outcome {
+    if process::effective_uid() != 0 {
+        d.warn(
+            0,
+            "the \"cgi_user\" directive makes sense only if the master process runs \
+             with super-user privileges, ignored",
+        );
+        return Ok(());
+    }
+    let name = d.text(0)?;
+    let unknown = |i: usize, what: &str| d.mistake(i, format!("unknown {what} \"{}\"", d.lossy(i)));
+    let found = process::user(name).ok().flatten();
+    let user = found.ok_or_else(|| unknown(0, "user"))?;
+    let gid = match d.count() {
+        1 => user.gid,
+        _ => {
+            let found = process::group(d.text(1)?).ok().flatten();
+            found.ok_or_else(|| unknown(1, "group"))?
+        }
+    };
+    if user.uid == 0 || gid == 0 {
+        return Err(d.mistake(0, "scripts cannot run as root"));
+    }
+    let groups = process::groups(name, gid).map_err(|error| d.mistake(0, error.to_string()))?;
+    let starter = Rc::clone(&settings.starter);
+    let account = starter.allow(Account {
+        uid: user.uid,
+        gid,
+        groups,
+    });
+    settings.user = Some(User { starter, account });
+    Ok(())
 }
 
 fn queue(d: &Use<'_>) -> Result<Queue, Mistake> {

@@ -3,13 +3,14 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::process::User;
 use super::queue::Queue;
 use crate::exchange::Template;
 use crate::http::Text;
 use crate::http::pattern::Pattern;
 use crate::log::file::LogFile;
 use crate::log::level::Level;
-use crate::sys::process::Resource;
+use crate::sys::process::{Resource, Starter};
 
 /// Which program answers.
 #[derive(Clone, Default)]
@@ -67,6 +68,9 @@ pub struct Settings {
     pub pass_header: Vec<Text>,
     pub hide_header: Vec<Text>,
     pub limits: Vec<(Resource, u64)>,
+    pub user: Option<User>,
+    /// All blocks share the outermost one's.
+    pub starter: Rc<Starter>,
     /// `cgi_max_processes`; blocks share it with the one they have it from.
     pub queue: Rc<Queue>,
 }
@@ -97,6 +101,8 @@ impl Default for Settings {
             pass_header: Vec::new(),
             hide_header: Vec::new(),
             limits: Vec::new(),
+            user: None,
+            starter: Rc::default(),
             queue: Rc::new(Queue::new(256, 1024, Duration::from_secs(60))),
         }
     }

@@ -64,6 +64,29 @@ pub fn group(name: &str) -> io::Result<Option<u32>> {
     })
 }
 
+/// The groups the user of that name is in, `gid` among them.
+pub fn groups(name: &str, gid: u32) -> io::Result<Vec<u32>> {
+    with_c_name(name, |name| {
+        let mut groups = vec![0; 64];
+        loop {
+            let mut count = libc::c_int::try_from(groups.len()).unwrap_or(libc::c_int::MAX);
+            // SAFETY: the name ends in a NUL, and there is room for as many groups as stated.
+            let found = unsafe {
+                libc::getgrouplist(name.as_ptr(), gid, groups.as_mut_ptr(), &raw mut count)
+            };
+            let count = usize::try_from(count).unwrap_or(0);
+            match found {
+                -1 if groups.len() < MOST => groups.resize(groups.len() * 4, 0),
+                -1 => return Err(io::ErrorKind::OutOfMemory.into()),
+                _ => {
+                    groups.truncate(count);
+                    return Ok(std::mem::take(&mut groups));
+                }
+            }
+        }
+    })
+}
+
 /// Whom this process acts as; 0 is root.
 pub fn effective_uid() -> u32 {
     // SAFETY: the call cannot fail.

@@ -5,6 +5,7 @@
 mod addr;
 mod data;
 mod options;
+mod rights;
 
 pub use addr::Addr;
 pub use data::{peek, recv, send, sendfile, writev};
@@ -12,6 +13,8 @@ pub use options::{
     TcpInfo, cork, defer_accept, error, fast_open, keep_alive, keep_alive_times, kind,
     linger_reset, no_delay, receive_buffer, reuse_addr, reuse_port, send_buffer, tcp_info, v6_only,
 };
+
+pub use rights::{message_pair, receive_message, send_message};
 
 use super::fd::own;
 use super::{check, retry};
