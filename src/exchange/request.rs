@@ -1,8 +1,8 @@
 //! The request as it was read, protocol aside.
 
-use crate::http::{KnownHeader, Method, Version};
+use crate::http::{KnownHeader, Method, Span, Version};
 use crate::proto::h1::framing::Framing;
-use crate::proto::h1::head::RequestHead;
+use crate::proto::h1::head::{Header, RequestHead};
 
 /// A request: its head, owned, and what was derived from it.
 #[derive(Clone, Default)]
@@ -17,6 +17,8 @@ pub struct Request {
     pub port: Option<u16>,
     /// How the body is framed and whether the connection persists.
     pub framing: Framing,
+    /// How many of the bytes came from the configuration, not from the client.
+    added: usize,
 }
 
 impl Request {
@@ -56,7 +58,8 @@ impl Request {
 
     /// The length of the head in bytes.
     pub fn length(&self) -> u64 {
-        (self.bytes.len() - self.head.line.text.range().start.min(self.bytes.len())) as u64
+        let end = self.bytes.len() - self.added;
+        (end - self.head.line.text.range().start.min(end)) as u64
     }
 
     /// The version as it was sent; empty for HTTP/0.9.
@@ -77,6 +80,37 @@ impl Request {
     /// The values of all fields of that well-known name, in order.
     pub fn all(&self, header: KnownHeader) -> impl Iterator<Item = &[u8]> {
         self.head.values(&self.bytes, header)
+    }
+
+    /// Sets a field: in the place of the first of its name, the only one from now on.
+    pub fn set_field(&mut self, name: &[u8], value: &[u8]) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(name);
+        self.bytes.extend_from_slice(value);
+        self.added += self.bytes.len() - start;
+        let behind = start + name.len();
+        let mut header = Header {
+            name: Span::new(start, behind),
+            value: Span::new(behind, self.bytes.len()),
+            known: KnownHeader::from_name(name),
+        };
+        let bytes = &self.bytes;
+        let is_same = |other: &Header| other.name.of(bytes).eq_ignore_ascii_case(name);
+        match self.head.headers.iter_mut().find(|other| is_same(other)) {
+            Some(first) => {
+                header.name = first.name;
+                *first = header;
+                self.head
+                    .retain(|other| *other == header || !is_same(other));
+            }
+            None => self.head.add(header),
+        }
+    }
+
+    /// Keeps the fields for whose name `keep` says so.
+    pub fn retain_fields(&mut self, mut keep: impl FnMut(&[u8]) -> bool) {
+        let bytes = &self.bytes;
+        self.head.retain(|header| keep(header.name.of(bytes)));
     }
 
     /// All fields as (name, value), in order.

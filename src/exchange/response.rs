@@ -4,8 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use super::{Body, Template};
-use crate::http::Text;
-use crate::http::{Headers, Status};
+use crate::http::{Headers, Status, Text, date};
 
 /// A response on its way through the filters.
 #[derive(Default)]
@@ -75,6 +74,60 @@ impl Response {
     pub fn is_silent(&self) -> bool {
         let closes = matches!(self.status.as_u16(), 408 | 444 | 499);
         closes && matches!(self.body, Body::Page | Body::Empty)
+    }
+
+    /// Sets the only field of that name, or clears it, wherever the response keeps it. A server or
+    /// date that is cleared is not sent at all.
+    pub fn set_field(&mut self, name: &Text, value: Option<Text>) {
+        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+        if is("Content-Type") {
+            self.set_content_type(value);
+        } else if is("ETag") {
+            self.etag = value;
+        } else if is("Location") {
+            self.location = value.map(|value| value.to_vec());
+        } else if is("Last-Modified") {
+            self.set_last_modified(name, value);
+        } else if is("Accept-Ranges") && value.is_none() {
+            self.forbid_ranges();
+        } else if let Some(value) = value {
+            self.headers.set(name.clone(), value);
+        } else if is("Server") || is("Date") {
+            self.headers.set(name.clone(), Text::EMPTY);
+        } else {
+            self.headers.remove(name);
+        }
+    }
+
+    /// Sets the content type, and the charset if it names one.
+    fn set_content_type(&mut self, value: Option<Text>) {
+        self.content_type = value;
+        let Some(whole) = &self.content_type else {
+            self.charset = None;
+            return;
+        };
+        let Some(end) = memchr::memchr(b';', whole) else {
+            return;
+        };
+        let parameter = whole[end + 1..].trim_ascii_start();
+        let name = parameter.get(..8);
+        if name.is_some_and(|name| name.eq_ignore_ascii_case(b"charset=")) {
+            let charset = &parameter[8..];
+            let charset = charset.strip_prefix(b"\"").unwrap_or(charset);
+            let charset = charset.strip_suffix(b"\"").unwrap_or(charset);
+            self.charset = Some(charset.to_vec().into());
+            self.content_type = Some(whole[..end].to_vec().into());
+        }
+    }
+
+    /// A time in the usual form becomes the response's own; any other goes out as it was written.
+    fn set_last_modified(&mut self, name: &Text, value: Option<Text>) {
+        self.headers.remove(b"Last-Modified");
+        let time = value.as_deref().and_then(date::parse);
+        self.last_modified = time.filter(|time| value == Some(date::format(*time).to_vec().into()));
+        if let (None, Some(value)) = (self.last_modified, value) {
+            self.headers.append(name.clone(), value);
+        }
     }
 
     /// Has the entity tag no longer stand for the very bytes, which a filter changes. One that is

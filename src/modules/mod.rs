@@ -19,6 +19,7 @@ pub mod fixture;
 pub mod geo;
 pub mod gunzip;
 pub mod headers;
+pub mod headers_more;
 pub mod http;
 pub mod index;
 pub mod limits;
@@ -81,6 +82,7 @@ pub static ALL: &[&dyn AnyModule] = &[
     &static_files::StaticFiles,
     // Filters.
     &not_modified::NotModified,
+    &headers_more::HeadersMore,
     &headers::HeadersModule,
     &gunzip::Gunzip,
     &charset::Charset,

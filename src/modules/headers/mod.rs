@@ -10,7 +10,7 @@ use self::inherit::{Additions, Mode};
 use crate::config::context::HTTP_SERVER_LOCATION_IF;
 use crate::config::{Contexts, Directive, Finish, Mistake, Module, Outcome, Use, directive};
 use crate::exchange::{Exchange, Filter, Location, Response, Template};
-use crate::http::{Status, Text, date};
+use crate::http::{Status, Text};
 
 /// Adds fields to responses.
 pub struct HeadersModule;
@@ -205,18 +205,10 @@ fn add(addition: &Addition, exchange: &Exchange, response: &mut Response) {
         Target::Append if value.is_empty() => {}
         Target::Append => response.headers.append(addition.name.clone(), value),
         Target::Etag => response.etag = Some(value).filter(|value| !value.is_empty()),
-        Target::LastModified => set_last_modified(addition, value, response),
-    }
-}
-
-/// A time in the usual form becomes the response's own; any other goes out as it was written.
-fn set_last_modified(addition: &Addition, value: Text, response: &mut Response) {
-    let time = date::parse(&value);
-    let usual = time.filter(|time| date::format(*time)[..] == value[..]);
-    response.last_modified = usual;
-    response.headers.remove(b"Last-Modified");
-    if usual.is_none() && !value.is_empty() {
-        response.headers.append(addition.name.clone(), value);
+        Target::LastModified => response.set_field(
+            &addition.name,
+            Some(value).filter(|value| !value.is_empty()),
+        ),
     }
 }
 

@@ -332,11 +332,26 @@ impl RequestHead {
         {
             return Err(HeadError::Duplicate(header, previous));
         }
+        self.add(header);
+        Ok(())
+    }
+
+    /// Adds a header behind the others.
+    pub fn add(&mut self, header: Header) {
         self.headers.push(header);
-        if let Some(first @ 0) = self.first.0.get_mut(known as usize) {
+        if let Some(first @ 0) = self.first.0.get_mut(header.known as usize) {
             *first = self.headers.len() as u16;
         }
-        Ok(())
+    }
+
+    /// Keeps the headers for which `keep` says so.
+    pub fn retain(&mut self, keep: impl FnMut(&Header) -> bool) {
+        let mut all = std::mem::take(&mut self.headers);
+        all.retain(keep);
+        self.first = FirstOfKind::default();
+        for header in all {
+            self.add(header);
+        }
     }
 
     /// Whether a line of this length would still fit.

@@ -1,6 +1,7 @@
 //! The head of a response: status line and header fields, in the order nginx sends them.
 
 use crate::exchange::{Exchange, Response, ServerTokens};
+use crate::http::Field;
 use crate::proto::h1::response as writer;
 use crate::worker::with_clock;
 
@@ -20,8 +21,13 @@ pub enum Delimiter {
 /// Appends the head of `response` to `out`.
 pub fn write(exchange: &Exchange, response: &Response, delimiter: Delimiter, out: &mut Vec<u8>) {
     writer::status_line(response.status, out);
-    writer::field(b"Server", server(exchange), out);
-    with_clock(|date| writer::field(b"Date", date, out));
+    // A response may bring its own, or none.
+    if !response.headers.contains(b"Server") {
+        writer::field(b"Server", server(exchange), out);
+    }
+    if !response.headers.contains(b"Date") {
+        with_clock(|date| writer::field(b"Date", date, out));
+    }
     if let Some(content_type) = &response.content_type {
         out.extend_from_slice(b"Content-Type: ");
         out.extend_from_slice(content_type);
@@ -51,9 +57,17 @@ pub fn write(exchange: &Exchange, response: &Response, delimiter: Delimiter, out
         writer::field(b"ETag", etag, out);
     }
     for field in &response.headers {
-        writer::field(&field.name, &field.value, out);
+        if !is_suppressed(field) {
+            writer::field(&field.name, &field.value, out);
+        }
     }
     out.extend_from_slice(b"\r\n");
+}
+
+/// Whether the field only says that there is to be none of its name.
+fn is_suppressed(field: &Field) -> bool {
+    let is = |name: &[u8]| field.name.eq_ignore_ascii_case(name);
+    field.value.is_empty() && (is(b"Server") || is(b"Date"))
 }
 
 fn server(exchange: &Exchange) -> &'static [u8] {
