@@ -30,6 +30,7 @@ pub mod process;
 pub mod random_index;
 pub mod range;
 pub mod referer;
+pub mod realip;
 pub mod rewrite;
 pub mod runtime;
 pub mod secure_link;
@@ -64,6 +65,7 @@ pub static ALL: &[&dyn AnyModule] = &[
     &access_log::AccessLog,
     // Handlers.
     &rewrite::Rewrite,
+    &realip::RealIp,
     &limits::req::LimitReq,
     &limits::conn::LimitConn,
     &access::Access,

@@ -231,7 +231,7 @@ fn parse_ports(text: &[u8], listen: bool) -> Result<(u16, Option<u16>), AddressE
 }
 
 /// 1 to 65535, in digits only.
-fn parse_port(text: &[u8]) -> Result<u16, AddressError> {
+pub(super) fn parse_port(text: &[u8]) -> Result<u16, AddressError> {
     let digits = text.iter().all(u8::is_ascii_digit);
     let port = str::from_utf8(text)
         .ok()

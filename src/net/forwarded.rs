@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::address::{parse_ipv4, parse_ipv6};
+use super::address::{parse_ipv4, parse_ipv6, parse_port};
 
 /// The client that a trusted proxy names in `fields`, the values of its header fields in order;
 /// its port is 0 if none is named. `None` if there is no address.
@@ -57,18 +57,19 @@ fn parse(text: &[u8]) -> Option<SocketAddr> {
     if let Some(ip) = plain(text) {
         return Some(SocketAddr::new(ip, 0));
     }
-    let colon = memchr::memrchr(b':', text)?;
-    let (host, port) = (&text[..colon], &text[colon + 1..]);
-    let inside = host
-        .strip_prefix(b"[")
-        .and_then(|host| host.strip_suffix(b"]"));
-    let ip = match inside {
-        Some(inside) => parse_ipv6(inside).map(IpAddr::V6)?,
-        None => parse_ipv4(host).map(IpAddr::V4)?,
+    let (host, port) = match text.strip_prefix(b"[") {
+        Some(rest) => {
+            let end = memchr::memchr(b']', rest)?;
+            (&rest[..end], &rest[end + 1..])
+        }
+        None => text.split_at(memchr::memchr(b':', text)?),
     };
-    let digits = !port.is_empty() && port.iter().all(u8::is_ascii_digit);
-    let port = std::str::from_utf8(port).ok().filter(|_| digits)?;
-    Some(SocketAddr::new(ip, port.parse().ok()?))
+    let ip = plain(host)?;
+    match port {
+        [] => Some(SocketAddr::new(ip, 0)),
+        [b':', port @ ..] => Some(SocketAddr::new(ip, parse_port(port).ok()?)),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -87,6 +88,11 @@ mod tests {
             (&["10.0.0.3, 10.0.0.1"], true, Some("10.0.0.3:0")),
             (&["::1"], false, Some("[::1]:0")),
             (&["[::1]:9"], false, Some("[::1]:9")),
+            (&["[::1]"], false, Some("[::1]:0")),
+            (&["[::1]9"], false, None),
+            (&["[::1"], false, None),
+            (&["1.1.1.1:0"], false, None),
+            (&["1.1.1.1:"], false, None),
             (&["x"], false, None),
             (&[""], false, None),
             (&["1.1.1.1:x"], false, None),

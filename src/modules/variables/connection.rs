@@ -109,7 +109,7 @@ pub(super) const ROWS: &[Variable] = &[
 ];
 
 /// An address without its port. IPv4 addresses, which every log line has, are written by hand.
-fn address(address: &Address, out: &mut Vec<u8>) -> Found {
+pub(super) fn address(address: &Address, out: &mut Vec<u8>) -> Found {
     match address.ip() {
         Some(IpAddr::V4(ip)) => {
             for (place, octet) in ip.octets().into_iter().enumerate() {

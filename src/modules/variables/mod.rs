@@ -12,6 +12,7 @@ use std::io::Write;
 
 use crate::config::{Directive, Module};
 use crate::exchange::{Exchange, Variable};
+use crate::net::address::Address;
 use crate::proto::h1::response::number;
 
 /// The core variables; the module has no directives.
@@ -65,8 +66,14 @@ fn decimal(value: u64, out: &mut Vec<u8>) -> Found {
     Some(())
 }
 
+/// The value is an address without its port; IPv4 addresses, which every log line has, are written
+/// by hand.
+pub(super) fn address(address: &Address, out: &mut Vec<u8>) -> Found {
+    connection::address(address, out)
+}
+
 /// The value is a port; there is a value without one, but it is empty.
-fn port(port: Option<u16>, out: &mut Vec<u8>) -> Found {
+pub(super) fn port(port: Option<u16>, out: &mut Vec<u8>) -> Found {
     match port {
         Some(port) if port > 0 => decimal(port.into(), out),
         _ => Some(()),
