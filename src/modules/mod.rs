@@ -6,6 +6,7 @@
 pub mod access;
 pub mod access_log;
 pub mod auth_basic;
+pub mod auth_request;
 pub mod autoindex;
 pub mod cgi;
 pub mod charset;
@@ -29,8 +30,8 @@ pub mod not_modified;
 pub mod process;
 pub mod random_index;
 pub mod range;
-pub mod referer;
 pub mod realip;
+pub mod referer;
 pub mod rewrite;
 pub mod runtime;
 pub mod secure_link;
@@ -68,6 +69,7 @@ pub static ALL: &[&dyn AnyModule] = &[
     &realip::RealIp,
     &limits::req::LimitReq,
     &limits::conn::LimitConn,
+    &auth_request::AuthRequest,
     &access::Access,
     &auth_basic::AuthBasic,
     &try_files::TryFiles,
