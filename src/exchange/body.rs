@@ -40,6 +40,24 @@ impl Piece {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// At most `length` bytes of it, from `offset` on.
+    pub fn part(&self, offset: u64, length: u64) -> Piece {
+        let offset = offset.min(self.len());
+        let length = length.min(self.len() - offset);
+        match self {
+            // Its length fits in memory.
+            Piece::Bytes(bytes) => {
+                let range = offset as usize..(offset + length) as usize;
+                Piece::Bytes(bytes[range].to_vec().into())
+            }
+            Piece::File(file) => Piece::File(FileBody {
+                offset: file.offset + offset,
+                length,
+                ..file.clone()
+            }),
+        }
+    }
 }
 
 /// A body whose pieces become available one after the other.

@@ -95,8 +95,9 @@ pub struct Exchange {
     pub sent: Sent,
     /// Whether it came behind another request, before that was answered (`$pipe`).
     pub pipelined: bool,
-    /// How fast the body may go out, in bytes a second; 0: as fast as it can (`$limit_rate`).
-    pub limit_rate: u64,
+    /// How fast the response may go out, in bytes a second; 0: as fast as it can. `None` until
+    /// something was said of it (`$limit_rate`) or it is sent (`limit_rate`).
+    pub limit_rate: Option<u64>,
     /// Whether the connection will be kept after it.
     pub keep_alive: bool,
     client: Option<Box<Address>>,
@@ -136,7 +137,7 @@ impl Exchange {
             started,
             sent: Sent::default(),
             pipelined: false,
-            limit_rate: 0,
+            limit_rate: None,
             client: None,
             notes: Vec::new(),
             carried: None,

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{Compression, Request, Template};
+use super::{Amount, Compression, Request, Template};
 use crate::files::{CacheSettings, FileCache, SymlinkMode};
 use crate::http::mime::MimeTypes;
 use crate::http::{KnownHeader, Method, Status};
@@ -124,6 +124,8 @@ pub struct Core {
     pub tcp_nopush: bool,
     pub tcp_nodelay: bool,
     pub send_timeout: Duration,
+    pub limit_rate: Option<Amount>,
+    pub limit_rate_after: Option<Amount>,
     pub client_body_timeout: Duration,
     pub client_body_buffer_size: usize,
     /// Bytes; 0 means no limit.
@@ -156,6 +158,7 @@ pub struct Core {
     pub compression: Rc<Compression>,
     pub error_pages: Rc<[ErrorPage]>,
     pub recursive_error_pages: bool,
+    pub post_action: Option<Rc<[u8]>>,
     pub log_not_found: bool,
     pub log_subrequest: bool,
     pub uninitialized_variable_warn: bool,
@@ -182,6 +185,8 @@ impl Default for Core {
             tcp_nopush: false,
             tcp_nodelay: true,
             send_timeout: Duration::from_secs(60),
+            limit_rate: None,
+            limit_rate_after: None,
             client_body_timeout: Duration::from_secs(60),
             client_body_buffer_size: 8 << 10,
             client_max_body_size: 1 << 20,
@@ -213,6 +218,7 @@ impl Default for Core {
             compression: Rc::default(),
             error_pages: Rc::from([]),
             recursive_error_pages: false,
+            post_action: None,
             log_not_found: true,
             log_subrequest: false,
             uninitialized_variable_warn: true,

@@ -6,6 +6,7 @@
 //! to the protocol that carried the request.
 
 mod access;
+mod amount;
 mod body;
 mod compression;
 mod connection;
@@ -28,6 +29,7 @@ mod zone;
 pub mod pages;
 pub mod runner;
 
+pub use self::amount::Amount;
 pub use self::body::{Body, FileBody, Piece, ResponseStream};
 pub use self::compression::{Compression, Proxied};
 pub use self::connection::Connection;

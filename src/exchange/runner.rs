@@ -51,6 +51,27 @@ pub(super) async fn run_subrequest(exchange: &mut Exchange) -> Body {
     body
 }
 
+/// Does what `post_action` asks for once the response was sent; what that answers only the log
+/// learns of.
+pub async fn run_post_action(exchange: &mut Exchange) {
+    while let Some(action) = exchange.location.core.post_action.clone() {
+        let target = match action.strip_prefix(b"@") {
+            Some(name) => Target::Named(name.to_vec()),
+            None => Target::Uri {
+                path: action.to_vec(),
+                args: Vec::new(),
+            },
+        };
+        let Ok(start) = follow(exchange, target) else {
+            return;
+        };
+        let verdict = walk(exchange, start).await;
+        let mut response = conclude(exchange, verdict).await;
+        response.body = Body::Empty;
+        exchange.set_response(response);
+    }
+}
+
 /// Answers an exchange whose request could not be understood with the page of `status`.
 pub async fn refuse(exchange: &mut Exchange, status: Status) -> Response {
     conclude(exchange, Verdict::Respond(Response::page(status))).await

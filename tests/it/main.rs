@@ -15,5 +15,6 @@ mod hosts;
 mod http1;
 mod logs;
 mod process;
+mod rewrite;
 mod support;
 mod upload;

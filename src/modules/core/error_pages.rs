@@ -16,6 +16,13 @@ pub(super) const ROWS: &[Row] = &[
     flag("recursive_error_pages", HTTP_SERVER_LOCATION, "off")
         .doc("Lets an error page have error pages in turn.")
         .set(|s, d| d.flag().map(|on| s.edit().recursive_error_pages = on)),
+    row("post_action", HTTP_SERVER_LOCATION_IF)
+        .syntax("uri")
+        .doc("Goes to the URI or named location once the response was sent; its answer is not.")
+        .set(|s, d| {
+            s.edit().post_action = Some(d.arg(0).into());
+            Ok(())
+        }),
     flag("log_not_found", HTTP_SERVER_LOCATION, "on")
         .doc("Reports files that are not found in the error log.")
         .set(|s, d| d.flag().map(|on| s.edit().log_not_found = on)),

@@ -2,7 +2,8 @@
 
 use super::{Row, flag, row};
 use crate::config::context::{HTTP_SERVER_LOCATION, HTTP_SERVER_LOCATION_IF};
-use crate::exchange::{IfModifiedSince, Satisfy, ServerTokens};
+use crate::config::{Mistake, Use, units};
+use crate::exchange::{Amount, IfModifiedSince, Satisfy, ServerTokens};
 
 /// Sending.
 pub(super) const ROWS: &[Row] = &[
@@ -25,6 +26,22 @@ pub(super) const ROWS: &[Row] = &[
         .default("60s")
         .doc("Closes the connection when a client takes nothing of its response for so long.")
         .set(|s, d| d.duration(0).map(|time| s.edit().send_timeout = time)),
+    row("limit_rate", HTTP_SERVER_LOCATION_IF)
+        .syntax("rate")
+        .default("0")
+        .doc("Limits how many bytes a second a response goes out with; 0 is no limit.")
+        .set(|s, d| {
+            s.edit().limit_rate = Some(size(d)?);
+            Ok(())
+        }),
+    row("limit_rate_after", HTTP_SERVER_LOCATION_IF)
+        .syntax("size")
+        .default("0")
+        .doc("Sends so much of a response before its rate is limited.")
+        .set(|s, d| {
+            s.edit().limit_rate_after = Some(size(d)?);
+            Ok(())
+        }),
     flag("chunked_transfer_encoding", HTTP_SERVER_LOCATION, "on")
         .doc("Sends responses of unknown length in chunks (RFC 9112 section 7.1).")
         .set(|s, d| d.flag().map(|on| s.edit().chunked_transfer_encoding = on)),
@@ -96,3 +113,12 @@ pub(super) const RESPONSES: &[Row] = &[
         )
         .set(|s, d| d.duration(0).map(|time| s.edit().auth_delay = time)),
 ];
+
+/// A size that may hold variables; one without is checked now.
+fn size(d: &Use<'_>) -> Result<Amount, Mistake> {
+    let template = d.template(0)?;
+    if template.literal().is_some() {
+        d.size(0)?;
+    }
+    Ok(Amount::new(template, units::size))
+}

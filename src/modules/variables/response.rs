@@ -27,7 +27,7 @@ pub(super) const ROWS: &[Variable] = &[
         name: "limit_rate",
         doc: "How many bytes a second the client may get; 0 is no limit, and setting it sets one.",
         get: Get::Changeable(
-            |exchange, out| decimal(exchange.limit_rate, out),
+            |exchange, out| decimal(exchange.limit_rate.unwrap_or(0), out),
             set_limit_rate,
         ),
     },
@@ -75,7 +75,7 @@ pub(super) const ROWS: &[Variable] = &[
 
 fn set_limit_rate(exchange: &mut Exchange, value: &[u8]) {
     match units::size(value) {
-        Some(rate) => exchange.limit_rate = rate,
+        Some(rate) => exchange.limit_rate = Some(rate),
         None => {
             let value = String::from_utf8_lossy(value);
             let message = format_args!("invalid $limit_rate \"{value}\"");

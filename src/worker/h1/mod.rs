@@ -8,6 +8,7 @@ mod body;
 mod closing;
 mod head;
 mod intake;
+mod pace;
 mod proxy;
 mod respond;
 mod wire;
@@ -110,6 +111,10 @@ async fn serve(wire: &Rc<Wire>, exchange: &mut Exchange) -> Result<(), Broken> {
     if sent.is_ok() && exchange.body.is_pending() && exchange.keep_alive {
         wire.flush().await?;
         exchange.keep_alive = closing::drain(exchange).await;
+    }
+    if sent.is_ok() && exchange.location.core.post_action.is_some() {
+        wire.flush().await?;
+        runner::run_post_action(exchange).await;
     }
     finish(wire, exchange);
     sent

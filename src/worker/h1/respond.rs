@@ -6,7 +6,9 @@ use std::rc::Rc;
 
 use super::Broken;
 use super::head::{self, Delimiter};
+use super::pace::Pace;
 use super::wire::Wire;
+use crate::event;
 use crate::exchange::{Body, Exchange, FileBody, Piece, Response, ResponseStream};
 use crate::files::is_settled;
 use crate::http::{Method, Status, Version};
@@ -164,7 +166,38 @@ fn cut(exchange: &Exchange, error: &io::Error) -> Broken {
     Broken
 }
 
+/// Sends a piece, as fast as `limit_rate` lets it go.
 async fn send_piece(wire: &Rc<Wire>, exchange: &mut Exchange, piece: Piece) -> Result<(), Broken> {
+    let pace = Pace::of(exchange);
+    if pace.is_unlimited() {
+        return send_at_once(wire, exchange, piece).await;
+    }
+    let mut done = 0;
+    while done < piece.len() {
+        match pace.allowance(exchange) {
+            Ok(most) => {
+                let part = piece.part(done, most);
+                done += part.len();
+                send_at_once(wire, exchange, part).await?;
+                wire.flush().await?;
+                if done < piece.len() {
+                    event::sleep(pace.time_for(exchange, most)).await;
+                }
+            }
+            Err(wait) => {
+                wire.flush().await?;
+                event::sleep(wait).await;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn send_at_once(
+    wire: &Rc<Wire>,
+    exchange: &mut Exchange,
+    piece: Piece,
+) -> Result<(), Broken> {
     let length = piece.len();
     let chunked = exchange.sent.chunked && length > 0;
     if chunked {
