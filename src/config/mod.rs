@@ -10,6 +10,7 @@ mod glob;
 pub mod grammar;
 mod include;
 pub mod load;
+mod media_types;
 mod pattern;
 pub mod reference;
 mod settings;

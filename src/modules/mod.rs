@@ -38,6 +38,7 @@ pub mod secure_link;
 pub mod server;
 pub mod split_clients;
 pub mod static_files;
+pub mod sub;
 pub mod temp_paths;
 #[cfg(test)]
 pub mod tests;
@@ -89,6 +90,7 @@ pub static ALL: &[&dyn AnyModule] = &[
     &headers_more::HeadersMore,
     &headers::HeadersModule,
     &gunzip::Gunzip,
+    &sub::Sub,
     &charset::Charset,
     &compress::Compress,
     &range::RangeFilter,

@@ -39,12 +39,6 @@ fn edit(settings: &mut Settings) -> &mut Plan {
     settings.plan(Coding::Gzip)
 }
 
-/// The types a `…_types` directive lists, and `text/html`.
-pub(super) fn types(d: &Use<'_>) -> MediaTypes {
-    let listed = d.args().iter().map(|word| &*word.text);
-    MediaTypes::new(std::iter::once(&b"text/html"[..]).chain(listed))
-}
-
 /// The argument as a level of compression.
 pub(super) fn level(d: &Use<'_>, allowed: std::ops::RangeInclusive<u64>) -> Result<u32, Mistake> {
     let level = d.number(0)?;
@@ -82,7 +76,7 @@ pub(super) const ROWS: &[Directive<Settings>] = &[
         .at_least(1)
         .doc("Lists the media types to compress; text/html always is, and * stands for all.")
         .set(|s, d| {
-            edit(s).types = types(d);
+            edit(s).types = d.media_types();
             Ok(())
         }),
     directive("gzip_window")
