@@ -1,13 +1,14 @@
 //! The cache of open files (`open_file_cache` and its kin).
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::lru::Lru;
 use super::{FileError, OpenFile, SymlinkMode, Symlinks, Want};
 use crate::event::{self, Instant};
-use crate::sys::fs;
+use crate::sys::process::{self, Resource};
+use crate::sys::{errno, fs};
 
 /// The longest file whose content is kept in memory, in bytes.
 const MAX_REMEMBERED: u64 = 16 * 1024;
@@ -28,6 +29,8 @@ pub struct CacheSettings {
     pub min_uses: u32,
     /// Whether errors are remembered, too.
     pub errors: bool,
+    /// Whether the configuration wants it; if not, most descriptors are left to others.
+    pub asked_for: bool,
 }
 
 impl Default for CacheSettings {
@@ -39,12 +42,16 @@ impl Default for CacheSettings {
             valid: Duration::ZERO,
             min_uses: 1,
             errors: false,
+            asked_for: false,
         }
     }
 }
 
+/// What a look-up comes to.
+type Found = Result<Rc<OpenFile>, FileError>;
+
 struct Entry {
-    found: Result<Rc<OpenFile>, FileError>,
+    found: Found,
     mode: SymlinkMode,
     /// When it was last found true.
     checked: Instant,
@@ -57,6 +64,8 @@ struct Entry {
 pub struct FileCache {
     settings: CacheSettings,
     entries: RefCell<Lru<Entry>>,
+    /// The limit of entries that comes from that of descriptors, once it is known.
+    most: OnceCell<usize>,
 }
 
 impl FileCache {
@@ -65,6 +74,7 @@ impl FileCache {
         FileCache {
             settings,
             entries: RefCell::new(Lru::new()),
+            most: OnceCell::new(),
         }
     }
 
@@ -72,47 +82,71 @@ impl FileCache {
     ///
     /// # Errors
     /// What the system said, perhaps a while ago (`open_file_cache_errors`).
-    pub fn look_up(
-        &self,
-        path: &[u8],
-        want: Want,
-        symlinks: Symlinks,
-    ) -> Result<Rc<OpenFile>, FileError> {
+    pub fn look_up(&self, path: &[u8], want: Want, symlinks: Symlinks) -> Found {
         let now = event::now();
         let mut entries = self.entries.borrow_mut();
         self.expire(&mut entries, now);
-        let Some(entry) = entries.get_mut(path) else {
-            let found = OpenFile::look_up(path, want, symlinks).map(Rc::new);
-            if found.is_ok() || self.settings.errors {
-                let mut entry = Entry {
-                    found: found.clone(),
-                    mode: symlinks.mode,
-                    checked: now,
-                    used: now,
-                    uses: 1,
-                };
-                self.close_if_rare(&mut entry);
-                self.make_room(&mut entries);
-                entries.insert(path, entry);
-            }
+        let known = entries.get_mut(path);
+        if let Some(found) = known.and_then(|entry| self.recall(entry, now, path, want, symlinks)) {
             return found;
-        };
+        }
+        let found = open_anew(&mut entries, path, want, symlinks);
+        self.keep(&mut entries, path, &found, symlinks.mode, now);
+        found
+    }
+
+    /// What the entry says, if that is still true and answers the question.
+    fn recall(
+        &self,
+        entry: &mut Entry,
+        now: Instant,
+        path: &[u8],
+        want: Want,
+        symlinks: Symlinks,
+    ) -> Option<Found> {
         entry.uses = entry.uses.saturating_add(1);
         entry.used = now;
         if !self.is_fresh(entry, now) || !serves(entry, want, symlinks) {
             if !is_unchanged(entry, path, want, symlinks) {
-                entry.found = OpenFile::look_up(path, want, symlinks).map(Rc::new);
-                entry.mode = symlinks.mode;
+                return None;
             }
             entry.checked = now;
         }
         let found = entry.found.clone();
         self.close_if_rare(entry);
-        found
+        Some(found)
+    }
+
+    /// Remembers what was just found.
+    fn keep(
+        &self,
+        entries: &mut Lru<Entry>,
+        path: &[u8],
+        found: &Found,
+        mode: SymlinkMode,
+        now: Instant,
+    ) {
+        let mut entry = Entry {
+            found: found.clone(),
+            mode,
+            checked: now,
+            used: now,
+            uses: 1,
+        };
+        if let Some(known) = entries.get_mut(path) {
+            entry.uses = known.uses;
+            self.close_if_rare(&mut entry);
+            *known = entry;
+        } else if found.is_ok() || self.settings.errors {
+            self.close_if_rare(&mut entry);
+            self.make_room(entries);
+            entries.insert(path, entry);
+        }
     }
 
     fn is_fresh(&self, entry: &Entry, now: Instant) -> bool {
-        now.since(entry.checked) < self.settings.valid
+        let remembered = self.settings.errors || entry.found.is_ok();
+        remembered && now.since(entry.checked) < self.settings.valid
     }
 
     /// A file not used `min_uses` times yet is not kept open.
@@ -133,10 +167,33 @@ impl FileCache {
     }
 
     fn make_room(&self, entries: &mut Lru<Entry>) {
-        while entries.len() >= self.settings.max.max(1) {
+        let max = self
+            .settings
+            .max
+            .min(*self.most.get_or_init(|| most(&self.settings)));
+        while entries.len() >= max.max(1) {
             entries.pop_oldest();
         }
     }
+}
+
+/// How many files may be held open: a cache nobody asked for is modest.
+fn most(settings: &CacheSettings) -> usize {
+    match process::limit(Resource::OpenFiles) {
+        Ok((limit, _)) if !settings.asked_for => usize::try_from(limit / 8).unwrap_or(usize::MAX),
+        _ => usize::MAX,
+    }
+}
+
+/// Looks the file up; should descriptors have run out, without those of all others.
+fn open_anew(entries: &mut Lru<Entry>, path: &[u8], want: Want, symlinks: Symlinks) -> Found {
+    let found = OpenFile::look_up(path, want, symlinks).map(Rc::new);
+    let ran_out = |error: &FileError| matches!(error.errno, errno::EMFILE | errno::ENFILE);
+    if !found.as_ref().is_err_and(ran_out) || entries.len() == 0 {
+        return found;
+    }
+    while entries.pop_oldest().is_some() {}
+    OpenFile::look_up(path, want, symlinks).map(Rc::new)
 }
 
 /// Whether an entry can answer a look-up of that kind.

@@ -98,11 +98,13 @@ impl<F: Future<Output = ()> + 'static> Acceptor<F> {
             .events
             .worker_connections
             .saturating_sub(self.turns.connections());
-        for _ in 0..batch.min(room) {
+        for count in 0..batch.min(room) {
             match io.try_accept() {
                 Ok((fd, peer)) => self.accepted(fd, peer, socket),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if is_of_the_connection(&error) => {}
+                // Without a descriptor to spare, the kernel says so even if nobody waits any more.
+                Err(_) if count > 0 => return Ok(()),
                 Err(error) => return Err(error),
             }
         }

@@ -278,3 +278,26 @@ fn a_worker_out_of_descriptors_recovers() {
     let complaints = log.matches("Too many open files").count();
     assert!(complaints < 20, "{complaints} lines about it");
 }
+
+/// Files kept open without being asked for used to take the descriptors that clients needed.
+#[test]
+fn files_leave_descriptors_to_clients() {
+    let mut site = Site::main(
+        "worker_rlimit_nofile 40;",
+        "server {
+            listen 127.0.0.1:%PORT%;
+            root %PREFIX%/html;
+            location /asked/ { open_file_cache max=1000; alias %PREFIX%/html/; }
+         }",
+    );
+    for number in 0..60 {
+        site = site.file(&format!("html/{number}"), "x");
+    }
+    let server = site.start();
+    for folder in ["/", "/asked/"] {
+        for number in 0..60 {
+            let path = format!("{folder}{number}");
+            assert_eq!(server.get(&path).text(), "x", "{path}");
+        }
+    }
+}

@@ -83,6 +83,7 @@ impl CacheRows {
             valid,
             min_uses,
             errors,
+            asked_for: true,
         }
     }
 
