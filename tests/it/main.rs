@@ -6,6 +6,7 @@
 // A scenario that can't go on has failed.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod access;
 mod cgi;
 mod config;
 mod dav;
