@@ -104,7 +104,7 @@ pub struct Exchange {
     notes: Vec<Rc<dyn Any>>,
     carried: Option<Box<Response>>,
     matched: RefCell<Matched>,
-    slots: RefCell<Vec<Option<Rc<[u8]>>>>,
+    slots: Rc<RefCell<Vec<Option<Rc<[u8]>>>>>,
     redirects: u8,
     response: RefCell<Response>,
     id: OnceCell<[u8; 16]>,
@@ -142,7 +142,7 @@ impl Exchange {
             notes: Vec::new(),
             carried: None,
             matched: RefCell::default(),
-            slots: RefCell::default(),
+            slots: Rc::default(),
             redirects: MAX_REDIRECTS,
             response: RefCell::new(Response::new(Status(0))),
             id: OnceCell::new(),
@@ -215,9 +215,9 @@ impl Exchange {
         slots[slot] = value;
     }
 
-    /// Sets all slots as they are in `other`, for a subrequest or after it.
-    pub(super) fn copy_slots(&mut self, other: &Exchange) {
-        self.slots.clone_from(&other.slots);
+    /// Has variables be the same here and in `other`, a subrequest of it, whoever sets them.
+    pub(super) fn share_slots(&mut self, other: &Exchange) {
+        self.slots = Rc::clone(&other.slots);
     }
 
     /// Takes over by which id the request goes, who counts as its client and what was noted of it,

@@ -1,12 +1,13 @@
 //! Subrequests: exchanges of their own for other URIs, on behalf of one that a client made.
 //!
 //! A subrequest has the request's header fields, its body as far as it was read, and its
-//! variables; path, arguments, location and response are its own. It runs from the server rewrite
+//! variables, which are the same for both; path, arguments, location and response are its own. It runs from the server rewrite
 //! phase on, and nobody asks again whether the client may have it.
 
+use std::io;
 use std::rc::Rc;
 
-use super::{Body, Exchange, runner};
+use super::{Body, BodyReader, Exchange, LocalBoxFuture, Piece, ResponseStream, runner};
 use crate::event;
 use crate::http::Method;
 use crate::log::level::Level;
@@ -35,17 +36,19 @@ impl Exchange {
         (sub.path, sub.args) = (path, args);
         (sub.internal, sub.rewritten) = (true, true);
         sub.depth = self.depth + 1;
-        sub.copy_slots(self);
+        sub.share_slots(self);
         sub.copy_identity(self);
         Some(Box::new(sub))
     }
 
-    /// Runs `sub` and returns the body of its response, whose head `sub` then knows. Variables it
-    /// set are seen here.
+    /// Runs `sub` and returns the body of its response, whose head `sub` then knows.
     pub async fn run_subrequest(&mut self, sub: &mut Exchange) -> Body {
-        let body = runner::run_subrequest(sub).await;
-        self.copy_slots(sub);
-        body
+        runner::run_subrequest(sub).await
+    }
+
+    /// The body of the response to `sub`, which is run when the body is read.
+    pub fn body_of_subrequest(sub: Box<Exchange>) -> Body {
+        Body::Stream(Box::new(Later::Asked(sub)))
     }
 
     /// Runs `sub` while the request goes on, and forgets its response.
@@ -53,5 +56,26 @@ impl Exchange {
         event::spawn(async move {
             let _ = runner::run_subrequest(&mut sub).await;
         });
+    }
+}
+
+/// The body of a subrequest that may not have been run yet.
+enum Later {
+    Asked(Box<Exchange>),
+    Answered(BodyReader),
+}
+
+impl ResponseStream for Later {
+    fn next(&mut self) -> LocalBoxFuture<'_, Option<io::Result<Piece>>> {
+        Box::pin(async move {
+            if let Later::Asked(sub) = self {
+                let body = runner::run_subrequest(sub).await;
+                *self = Later::Answered(BodyReader::new(body));
+            }
+            match self {
+                Later::Answered(reader) => Some(reader.next().await?.map(Piece::Bytes)),
+                Later::Asked(_) => None,
+            }
+        })
     }
 }

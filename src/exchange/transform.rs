@@ -49,6 +49,15 @@ impl Body {
     }
 }
 
+impl Body {
+    /// All of these, one after the other.
+    pub fn chain(bodies: impl IntoIterator<Item = Body>) -> Body {
+        let mut rest: VecDeque<Body> = bodies.into_iter().collect();
+        let first = BodyReader::new(rest.pop_front().unwrap_or_default());
+        Body::Stream(Box::new(Chain { first, rest }))
+    }
+}
+
 /// Any body, read as bytes.
 pub struct BodyReader(Body);
 
@@ -86,10 +95,7 @@ impl BodyReader {
     /// Has a large file that a stream brought read part by part.
     async fn open_up(&mut self, large: Piece) -> Option<io::Result<Text>> {
         let rest = std::mem::take(&mut self.0);
-        self.0 = Body::Stream(Box::new(Before {
-            pieces: split(large),
-            rest,
-        }));
+        self.0 = Body::chain([Body::Pieces(split(large)), rest]);
         Box::pin(self.next()).await
     }
 
@@ -158,19 +164,26 @@ fn split(piece: Piece) -> VecDeque<Piece> {
     parts
 }
 
-/// Pieces, then the rest of the stream they came from.
-struct Before {
-    pieces: VecDeque<Piece>,
-    rest: Body,
+/// Bodies one after the other.
+struct Chain {
+    first: BodyReader,
+    rest: VecDeque<Body>,
 }
 
-impl ResponseStream for Before {
+impl ResponseStream for Chain {
     fn next(&mut self) -> LocalBoxFuture<'_, Option<io::Result<Piece>>> {
-        match (self.pieces.pop_front(), &mut self.rest) {
-            (Some(piece), _) => Box::pin(std::future::ready(Some(Ok(piece)))),
-            (None, Body::Stream(stream)) => stream.next(),
-            (None, _) => Box::pin(std::future::ready(None)),
-        }
+        Box::pin(async move {
+            loop {
+                if let Some(bytes) = self.first.next().await {
+                    return Some(bytes.map(Piece::Bytes));
+                }
+                self.first = BodyReader::new(self.rest.pop_front()?);
+            }
+        })
+    }
+
+    fn is_unbuffered(&self) -> bool {
+        self.first.is_unbuffered()
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod access_log;
+pub mod addition;
 pub mod auth_basic;
 pub mod auth_request;
 pub mod autoindex;
@@ -91,6 +92,7 @@ pub static ALL: &[&dyn AnyModule] = &[
     &headers::HeadersModule,
     &gunzip::Gunzip,
     &sub::Sub,
+    &addition::Addition,
     &charset::Charset,
     &compress::Compress,
     &range::RangeFilter,
