@@ -26,6 +26,7 @@ mod transform;
 mod variable;
 mod zone;
 
+pub mod counters;
 pub mod pages;
 pub mod runner;
 

@@ -39,6 +39,7 @@ pub mod secure_link;
 pub mod server;
 pub mod split_clients;
 pub mod static_files;
+pub mod stub_status;
 pub mod sub;
 pub mod temp_paths;
 #[cfg(test)]
@@ -80,6 +81,7 @@ pub static ALL: &[&dyn AnyModule] = &[
     &upload::Upload,
     &cgi::Cgi,
     &empty_gif::EmptyGif,
+    &stub_status::StubStatus,
     &random_index::RandomIndex,
     &compress::Precompressed,
     &index::Index,

@@ -5,16 +5,15 @@ use std::future::Future;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::release_one_idle;
 use crate::event::{self, Io, Loop};
+use crate::exchange::counters::Count;
 use crate::exchange::{Connection, Listener, ListeningSocket, Runtime};
 use crate::log::errno::Errno;
 use crate::log::level::Level;
 use crate::net::address::Address;
-use crate::sys::shm::SharedMap;
 use crate::sys::socket;
 
 /// Connections taken from one listener before others get their turn.
@@ -22,9 +21,6 @@ const BATCH: usize = 64;
 
 /// How long a full worker waits before it looks again whether a connection has ended.
 const FULL_DELAY: Duration = Duration::from_millis(50);
-
-/// The counter in the shared map that numbers connections.
-const CONNECTION_NUMBER: usize = 0;
 
 /// Everything accepting needs to know.
 pub struct Acceptor<F: Future<Output = ()> + 'static> {
@@ -34,8 +30,6 @@ pub struct Acceptor<F: Future<Output = ()> + 'static> {
     pub task: fn(Rc<Connection>) -> F,
     /// The configuration.
     pub runtime: Rc<Runtime>,
-    /// Counters shared by all workers.
-    pub counters: Rc<SharedMap>,
 }
 
 impl<F: Future<Output = ()> + 'static> Acceptor<F> {
@@ -61,11 +55,6 @@ impl<F: Future<Output = ()> + 'static> Acceptor<F> {
                 event::sleep(self.runtime.events.accept_mutex_delay).await;
             }
         }
-    }
-
-    fn next_number(&self) -> u64 {
-        let counter = self.counters.words().get(CONNECTION_NUMBER);
-        counter.map_or(0, |counter| counter.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     /// Too many connections: the one idle longest goes, or accepting waits a little.
@@ -112,10 +101,11 @@ impl<F: Future<Output = ()> + 'static> Acceptor<F> {
     }
 
     fn accepted(&self, fd: OwnedFd, peer: Address, socket: &ListeningSocket) {
+        Count::Accepted.increase();
         let (listener, local) = listener_for(socket, fd.as_fd());
         let (seconds, millis) = event::unix_time();
         let connection = Rc::new(Connection {
-            number: self.next_number(),
+            number: Count::Number.increase() + 1,
             requests: Cell::new(0),
             accepted: seconds.unsigned_abs() * 1000 + u64::from(millis),
             peer,
@@ -125,6 +115,7 @@ impl<F: Future<Output = ()> + 'static> Acceptor<F> {
             reset: Cell::new(false),
             io: Io::new(fd),
         });
+        Count::Handled.increase();
         self.turns.spawn_connection((self.task)(connection));
     }
 }

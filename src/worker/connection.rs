@@ -7,10 +7,12 @@ use super::h1::{self, After};
 use super::{asked_to_leave, is_retiring};
 use crate::event::{self, Raced};
 use crate::exchange::Connection;
+use crate::exchange::counters::{ACTIVE, Gauge, WAITING};
 use crate::sys::socket;
 
 /// Serves a connection to its end. Between bursts it holds nothing but itself.
 pub async fn serve(connection: Rc<Connection>) {
+    let _active = Gauge::<ACTIVE>::new();
     loop {
         match Box::pin(h1::burst(Rc::clone(&connection))).await {
             After::Idle(patience) if begins_in_time(&connection, patience).await => {}
@@ -29,6 +31,7 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// Waits for the first bytes of a request; `false` if the connection is to be closed instead.
 async fn begins_in_time(connection: &Connection, patience: Duration) -> bool {
+    let _waiting = Gauge::<WAITING>::new();
     let mut deadline = event::now() + patience;
     if !is_retiring() {
         let readable = connection.io.readable(Some(deadline));

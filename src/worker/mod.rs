@@ -21,7 +21,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGWINCH};
 use self::accept::Acceptor;
 use self::clock::with_clock;
 use crate::event::{self, Loop, Notified, Notify, Signals};
-use crate::exchange::{Connection, Runtime};
+use crate::exchange::{Connection, Runtime, counters};
 use crate::log::level::Level;
 use crate::sys::process;
 use crate::sys::shm::SharedMap;
@@ -85,6 +85,7 @@ fn release_one_idle() -> bool {
 /// # Errors
 /// The event loop can't be made.
 pub fn run(assignment: Assignment) -> io::Result<()> {
+    counters::count_in(assignment.counters);
     let service = assignment.service;
     let events = &service.runtime.events;
     let turns = Loop::new(events.method, events.worker_connections)?;
@@ -94,7 +95,6 @@ pub fn run(assignment: Assignment) -> io::Result<()> {
         task: connection::serve,
         runtime: Rc::clone(&runtime),
         accepting: Notify::new(),
-        counters: assignment.counters,
     };
     let worker = Rc::new(worker);
     worker.begin(service);
@@ -112,7 +112,6 @@ struct Worker<F: Future<Output = ()> + 'static> {
     runtime: Rc<RefCell<Rc<Runtime>>>,
     /// Wakes those who accept, to stop.
     accepting: Notify,
-    counters: Rc<SharedMap>,
 }
 
 impl<F: Future<Output = ()> + 'static> Worker<F> {
@@ -122,7 +121,6 @@ impl<F: Future<Output = ()> + 'static> Worker<F> {
             turns: self.turns.clone(),
             task: self.task,
             runtime: Rc::clone(&service.runtime),
-            counters: Rc::clone(&self.counters),
         });
         for (index, fd) in service.sockets {
             let (acceptor, worker) = (Rc::clone(&acceptor), Rc::clone(self));

@@ -82,3 +82,38 @@ fn a_copy_of_a_request_has_its_body() {
         server.read("logs/copies.log").contains("/POST-body 204")
     });
 }
+
+#[test]
+fn connections_and_requests_are_counted() {
+    let server = server(
+        "location /status { stub_status; }
+         location /variables {
+            return 200 \"$connections_active $connections_reading $connections_writing $connections_waiting\";
+         }",
+    );
+    let mut idle = server.connect();
+    idle.get("/");
+    eventually("the connection is idle", || {
+        idle.get("/variables").text();
+        server.get("/variables").text() == "2 0 1 1"
+    });
+    let mut status = server.get("/status");
+    // Connections of requests before may not be closed yet.
+    eventually("two connections are open", || {
+        status = server.get("/status");
+        status.text().starts_with("Active connections: 2 \n")
+    });
+    assert_eq!(status.header("Content-Type"), Some("text/plain"));
+    let lines: Vec<_> = status.text().lines().collect();
+    assert_eq!(lines[1], "server accepts handled requests");
+    let counts: Vec<u32> = lines[2]
+        .split_whitespace()
+        .map(|word| word.parse().unwrap())
+        .collect();
+    assert!(
+        counts[0] >= 3 && counts[0] == counts[1] && counts[2] > counts[1],
+        "{counts:?}"
+    );
+    assert_eq!(lines[3], "Reading: 0 Writing: 1 Waiting: 1 ");
+    assert_eq!(server.request("POST", "/status", &[]).status, 405);
+}

@@ -7,6 +7,7 @@ use super::body::Source;
 use super::proxy;
 use super::wire::{Received, Wire};
 use crate::event;
+use crate::exchange::counters::Count;
 use crate::exchange::{Connection, Exchange, Moment, Request, RequestBody, VirtualHost};
 use crate::http::{KnownHeader, Method, Status, host, uri};
 use crate::log::level::Level;
@@ -44,6 +45,7 @@ pub async fn next(wire: &Rc<Wire>, first: bool) -> Intake {
         Head::Broken(end) => return lost(wire, request, started, end),
     };
     connection.requests.set(connection.requests.get() + 1);
+    Count::Requests.increase();
     let mut exchange = Box::new(exchange(&connection, request, started));
     exchange.pipelined = pipelined;
     match understand(&mut exchange, error) {
@@ -131,6 +133,7 @@ fn lost(wire: &Wire, mut request: Request, started: Option<Moment>, end: Receive
     wire.consume(|input| (input.len(), request.bytes.extend_from_slice(input)));
     let connection = wire.connection();
     connection.requests.set(connection.requests.get() + 1);
+    Count::Requests.increase();
     let exchange = Box::new(exchange(connection, request, started));
     let (status, why) = match end {
         Received::TimedOut => (

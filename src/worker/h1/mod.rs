@@ -21,6 +21,7 @@ use std::task::Poll;
 use self::intake::Intake;
 use self::wire::Wire;
 use crate::event::{self, Hangup, Raced};
+use crate::exchange::counters::{Gauge, READING, WRITING};
 use crate::exchange::{BodyError, Connection, Exchange, Response, runner};
 use crate::http::Status;
 use crate::log::level::Level;
@@ -49,21 +50,22 @@ pub async fn burst(connection: Rc<Connection>) -> After {
         if count.is_multiple_of(TURN) {
             event::yield_now().await;
         }
-        let mut exchange = match intake::next(&wire, std::mem::take(&mut first)).await {
-            Intake::Request(exchange) => exchange,
-            Intake::Refused(exchange, status) => {
-                refuse(&wire, *exchange, status).await;
-                return After::Close;
-            }
-            Intake::Nothing(idle) => return flushed(&wire, After::Idle(idle)).await,
-            Intake::Lost(mut exchange, status) => {
-                exchange.set_response(Response::new(status));
-                finish(&wire, &exchange);
-                return After::Close;
-            }
-            Intake::Gone => return After::Close,
-        };
-        match serve(&wire, &mut exchange).await {
+        let mut exchange =
+            match counted::<READING, _>(intake::next(&wire, std::mem::take(&mut first))).await {
+                Intake::Request(exchange) => exchange,
+                Intake::Refused(exchange, status) => {
+                    refuse(&wire, *exchange, status).await;
+                    return After::Close;
+                }
+                Intake::Nothing(idle) => return flushed(&wire, After::Idle(idle)).await,
+                Intake::Lost(mut exchange, status) => {
+                    exchange.set_response(Response::new(status));
+                    finish(&wire, &exchange);
+                    return After::Close;
+                }
+                Intake::Gone => return After::Close,
+            };
+        match counted::<WRITING, _>(serve(&wire, &mut exchange)).await {
             Ok(()) if exchange.keep_alive => {}
             Ok(()) => {
                 let _ = wire.flush().await;
@@ -138,6 +140,16 @@ async fn dead(wire: &Wire) {
     if wire.connection().io.hangup().await == Hangup::HalfClosed {
         std::future::pending::<()>().await;
     }
+}
+
+/// Runs the future; if it has to wait, it is counted meanwhile.
+async fn counted<const COUNT: u8, T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    if let Some(output) = poll_once(future.as_mut()).await {
+        return output;
+    }
+    let _gauge = Gauge::<COUNT>::new();
+    future.await
 }
 
 /// The future's output if it has one right now.

@@ -1,0 +1,107 @@
+//! `stub_status`: how many connections and requests there are and were, as text and as variables.
+
+use std::rc::Rc;
+
+use crate::config::context::{LOCATION, LOCATION_IF, SERVER};
+use crate::config::{Contexts, Directive, Module, directive};
+use crate::exchange::counters::Count;
+use crate::exchange::{Exchange, Handler, Location, Phase, Response, Step, Variable};
+use crate::http::{Method, Status};
+use crate::proto::h1::response::number;
+
+/// Answers with the numbers.
+pub struct StubStatus;
+
+/// Whether a block does.
+#[derive(Clone, Default)]
+pub struct Settings {
+    on: bool,
+}
+
+impl Module for StubStatus {
+    type Settings = Settings;
+    const NAME: &'static str = "stub_status";
+    const DIRECTIVES: &'static [Directive<Settings>] = &[directive("stub_status")
+        .contexts(SERVER | LOCATION)
+        .between(0, 1)
+        .doc("Answers with how many connections and requests there are and were.")
+        .set(|settings, _| {
+            settings.on = true;
+            Ok(())
+        })];
+    const VARIABLES: &'static [Variable] = &[
+        row(
+            "connections_active",
+            "How many connections are open.",
+            |_, out| show(Count::Active.get(), out),
+        ),
+        row(
+            "connections_reading",
+            "On how many connections a request is being read.",
+            |_, out| show(Count::Reading.get(), out),
+        ),
+        row(
+            "connections_writing",
+            "On how many connections a request is being answered.",
+            |_, out| show(writing(), out),
+        ),
+        row(
+            "connections_waiting",
+            "How many connections are idle.",
+            |_, out| show(Count::Waiting.get(), out),
+        ),
+    ];
+
+    fn inherit(parent: &Rc<Settings>, child: Contexts) -> Rc<Settings> {
+        match child.within(LOCATION_IF) {
+            true => Rc::clone(parent),
+            false => Rc::default(),
+        }
+    }
+
+    fn install(settings: &Rc<Settings>, location: &mut Location) {
+        if settings.on {
+            location.add_handler(Phase::Content, Rc::new(Numbers));
+        }
+    }
+}
+
+const fn row(
+    name: &'static str,
+    doc: &'static str,
+    get: fn(&Exchange, &mut Vec<u8>) -> Option<()>,
+) -> Variable {
+    Variable::plain(name, doc, get)
+}
+
+fn show(value: u64, out: &mut Vec<u8>) -> Option<()> {
+    number(value, out);
+    Some(())
+}
+
+/// The request that asks is being answered, and not counted, since it does not have to wait.
+fn writing() -> u64 {
+    Count::Writing.get() + 1
+}
+
+struct Numbers;
+
+impl Handler for Numbers {
+    fn handle<'a>(&'a self, exchange: &'a mut Exchange) -> Step<'a> {
+        if !matches!(exchange.method, Method::Get | Method::Head) {
+            return Step::status(Status::NOT_ALLOWED);
+        }
+        let text = format!(
+            "Active connections: {} \nserver accepts handled requests\n {} {} {} \n\
+             Reading: {} Writing: {} Waiting: {} \n",
+            Count::Active.get(),
+            Count::Accepted.get(),
+            Count::Handled.get(),
+            Count::Requests.get(),
+            Count::Reading.get(),
+            writing(),
+            Count::Waiting.get(),
+        );
+        Step::Respond(Response::bytes(Status::OK, "text/plain", text.into_bytes()))
+    }
+}
