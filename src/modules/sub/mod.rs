@@ -250,7 +250,13 @@ mod tests {
 
     #[test]
     fn replacements() {
-        let cases: [(&[(&str, &str)], bool, &str, &str); 9] = [
+        type Case = (
+            &'static [(&'static str, &'static str)],
+            bool,
+            &'static str,
+            &'static str,
+        );
+        let cases: [Case; 9] = [
             (&[("a", "X")], false, "banana", "bXnXnX"),
             (&[("a", "X")], true, "banana", "bXnana"),
             (&[("AN", "x")], false, "bAnaNa", "bxxa"),
