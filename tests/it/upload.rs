@@ -215,6 +215,8 @@ fn names_come_from_the_request_or_are_made() {
     assert_eq!(send(&server, "PUT", "/up/.hidden", &[], b"2").status, 201);
     assert_eq!(visible(&server), ["hidden", "€.txt"]);
     assert_eq!(send(&server, "PUT", "/up/no/folder", &[], b"3").status, 409);
+    let range = "Content-Range: bytes 0-0/2";
+    assert_eq!(send(&server, "PUT", "/up/part", &[range], b"3").status, 400);
     assert_eq!(send(&server, "POST", "/up/", &[], b"4").status, 201);
     assert!(visible(&server)[1].starts_with("upload-"));
     assert_eq!(server.get("/up/.uploads/x").status, 404);
@@ -270,6 +272,17 @@ fn there_is_no_room() {
     assert_eq!(hidden(&server), 0);
     let log = server.error_log();
     assert!(log.contains("\"upload_min_free\""), "{log}");
+}
+
+#[test]
+fn no_more_than_a_rate_is_read() {
+    let server = storing("upload_limit_rate 100k;");
+    let start = std::time::Instant::now();
+    assert_eq!(
+        send(&server, "PUT", "/up/a", &[], &noise(30 << 10)).status,
+        201
+    );
+    assert!(start.elapsed().as_millis() >= 300, "{:?}", start.elapsed());
 }
 
 #[test]

@@ -98,6 +98,11 @@ pub async fn receive(
         let message = "the URI names a folder, and uploads make none";
         return Err(Failure::of_client(Status::CONFLICT, message));
     }
+    if exchange.request.known(KnownHeader::ContentRange).is_some() {
+        // To take a part for the whole would destroy the file (RFC 9110 section 14.5).
+        let message = "client sent a part of a file, with \"Content-Range\"";
+        return Err(Failure::of_client(Status::BAD_REQUEST, message));
+    }
     let content_type = exchange.request.known(KnownHeader::ContentType);
     let mut sorter = Sorter::new(
         store,
