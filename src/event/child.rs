@@ -22,7 +22,14 @@ impl Child {
     /// # Errors
     /// Those of [`process::spawn`], and of watching the child.
     pub fn start(program: &Program<'_>) -> io::Result<Child> {
-        let pid = process::spawn(program)?;
+        Child::adopt(process::spawn(program)?)
+    }
+
+    /// Takes a program just started.
+    ///
+    /// # Errors
+    /// That it cannot be watched; it is killed then.
+    pub fn adopt(pid: Pid) -> io::Result<Child> {
         let mut child = Child {
             pid,
             end: None,

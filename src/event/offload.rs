@@ -1,4 +1,5 @@
-//! Work that would hold the loop up, done by threads beside it: hashing of passwords.
+//! Work that would hold the loop up, done by threads beside it: hashing of passwords,
+//! starting of programs, names of clients.
 //!
 //! Each loop has a few threads of its own, started when there is work and kept. What they are given
 //! owns all it needs; they wake the loop through an event counter.

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use super::errors::Errors;
 use super::input::Input;
-use super::process::{Lifetime, Process};
+use super::process::{Launch, Lifetime, Process};
 use super::queue::Slot;
 use super::running::Running;
 use super::script::{Script, full_path};
@@ -21,7 +21,6 @@ use crate::http::Status;
 use crate::log::errno::Errno;
 use crate::log::level::Level;
 use crate::sys::fd;
-use crate::sys::process::Program;
 
 /// Starts the script.
 ///
@@ -69,21 +68,19 @@ async fn start(
     let (output, stdout) = fd::pipe()?;
     fd::set_nonblocking(stdout.as_fd(), false)?;
     let (stderr, errors) = Errors::open(&settings.stderr, &log)?;
-    let program = Program {
-        path: &arguments[0],
-        arguments: &arguments,
-        environment: &environment,
-        folder: folder.as_deref(),
-        standard: [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()],
-        limits: &settings.limits,
-        account: None,
+    let launch = Launch {
+        arguments,
+        environment,
+        folder,
+        standard: [stdin, stdout, stderr],
+        limits: settings.limits.clone(),
     };
     let lifetime = Lifetime {
         term: settings.timeout.0,
         kill: settings.timeout.1,
         grace: settings.grace(),
     };
-    let process = Process::start(&program, settings.user.as_ref(), lifetime, slot).await?;
+    let process = Process::start(launch, settings.user.as_ref(), lifetime, slot).await?;
     Ok(Running::new(
         process,
         Io::new(output),

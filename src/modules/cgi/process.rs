@@ -4,15 +4,17 @@
 //! out what is ordered: TERM, and KILL for what does not heed it.
 
 use std::cell::Cell;
+use std::ffi::CString;
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
 
 use signal_hook::consts::{SIGKILL, SIGTERM};
 
 use super::queue::Slot;
-use crate::event::{self, Child, Instant, Notify, Raced, RemoteChild, race, sleep_until};
-use crate::sys::process::{Exit, Program, Starter};
+use crate::event::{self, Child, Instant, Notify, Raced, RemoteChild, offload, race, sleep_until};
+use crate::sys::process::{self, Exit, Pid, Program, Resource, Starter};
 
 /// How long the helper may take to start a script.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
@@ -73,16 +75,22 @@ impl Process {
     /// # Errors
     /// Those of [`crate::sys::process::spawn`], and of a helper that does not answer.
     pub async fn start(
-        program: &Program<'_>,
+        launch: Launch,
         user: Option<&User>,
         lifetime: Lifetime,
         slot: Slot,
     ) -> io::Result<Process> {
         let child = match user {
-            None => Started::Own(Child::start(program)?),
+            // The kernel has whoever starts a program wait until it runs: a thread, not the loop.
+            None => {
+                let orphan =
+                    offload(move || process::spawn(&launch.program()).map(Orphan)).await??;
+                Started::Own(Child::adopt(orphan.adopted())?)
+            }
             Some(User { starter, account }) => {
                 let deadline = event::now() + START_TIMEOUT;
-                let child = RemoteChild::start(starter, *account, program, deadline);
+                let program = launch.program();
+                let child = RemoteChild::start(starter, *account, &program, deadline);
                 Started::Remote(child.await?)
             }
         };
@@ -139,6 +147,54 @@ impl Drop for Process {
             self.shared.order.set(Order::End);
         }
         self.shared.ordered.notify_all();
+    }
+}
+
+/// All that a program is started with.
+pub struct Launch {
+    /// The program and its arguments.
+    pub arguments: Vec<CString>,
+    /// The whole environment.
+    pub environment: Vec<CString>,
+    /// Where it runs, unless here.
+    pub folder: Option<CString>,
+    /// Standard input, output and error.
+    pub standard: [OwnedFd; 3],
+    /// What it may use.
+    pub limits: Vec<(Resource, u64)>,
+}
+
+impl Launch {
+    fn program(&self) -> Program<'_> {
+        let [stdin, stdout, stderr] = &self.standard;
+        Program {
+            path: self.arguments.first().map_or(c"", CString::as_c_str),
+            arguments: &self.arguments,
+            environment: &self.environment,
+            folder: self.folder.as_deref(),
+            standard: [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()],
+            limits: &self.limits,
+            account: None,
+        }
+    }
+}
+
+/// A program just started; killed if nobody wants it any more.
+struct Orphan(Pid);
+
+impl Orphan {
+    fn adopted(mut self) -> Pid {
+        std::mem::take(&mut self.0)
+    }
+}
+
+impl Drop for Orphan {
+    fn drop(&mut self) {
+        if self.0 != 0 {
+            // There is nobody to tell if it has ended already.
+            let _ = process::kill(-self.0, SIGKILL);
+            let _ = process::wait(self.0);
+        }
     }
 }
 

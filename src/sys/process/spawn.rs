@@ -187,7 +187,7 @@ fn switch_to(account: &Account) -> Result<(), Failed> {
 
 /// Handlers go with the program anyway, but signals that are ignored would stay so.
 fn default_signals() -> Result<(), Failed> {
-    for signal in 1..=64 {
+    for signal in 1..32 {
         // SAFETY: the default is no function of ours. The few signals that have no other
         // handling fail, which changes nothing.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
