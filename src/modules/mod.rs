@@ -9,6 +9,7 @@ pub mod addition;
 pub mod auth_basic;
 pub mod auth_request;
 pub mod autoindex;
+pub mod browser;
 pub mod cgi;
 pub mod charset;
 pub mod compress;
@@ -47,6 +48,7 @@ pub mod tests;
 pub mod try_files;
 pub mod upload;
 pub mod upload_progress;
+pub mod userid;
 pub mod variables;
 
 use crate::config::AnyModule;
@@ -66,6 +68,7 @@ pub static ALL: &[&dyn AnyModule] = &[
     &geo::Geo,
     &referer::Referer,
     &secure_link::SecureLink,
+    &browser::Browser,
     &access_log::AccessLog,
     // Handlers.
     &rewrite::Rewrite,
@@ -91,6 +94,7 @@ pub static ALL: &[&dyn AnyModule] = &[
     // Filters.
     &not_modified::NotModified,
     &headers_more::HeadersMore,
+    &userid::UserId,
     &headers::HeadersModule,
     &gunzip::Gunzip,
     &sub::Sub,
