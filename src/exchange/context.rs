@@ -89,6 +89,8 @@ pub struct Exchange {
     pub method: Method,
     /// The status that overrides the response's, as `error_page` rules.
     pub status_override: Option<Status>,
+    /// The user's name, once a password has proved it.
+    pub user: OnceCell<Box<[u8]>>,
     /// When its first byte was read.
     pub started: Moment,
     /// What went out so far.
@@ -134,6 +136,7 @@ impl Exchange {
             depth: 0,
             in_error_page: false,
             status_override: None,
+            user: OnceCell::new(),
             started,
             sent: Sent::default(),
             pipelined: false,

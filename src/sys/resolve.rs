@@ -1,9 +1,11 @@
-//! Names of hosts to addresses, by the system's resolver. It waits: only for reading configurations.
+//! Names of hosts to addresses and back, by the system's resolver. It waits: only for reading
+//! configurations, and for threads beside the loop.
 
-use std::ffi::CString;
+use super::socket::{Addr, RawAddr};
+use std::ffi::{CStr, CString};
 use std::io;
 use std::mem::MaybeUninit;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ptr;
 
 /// The addresses of `name`, in the order the system prefers, of the families this machine has.
@@ -42,6 +44,35 @@ pub fn host_addresses(name: &str) -> io::Result<Vec<IpAddr>> {
     }
 }
 
+/// The name of the host with this address, if it has one.
+///
+/// # Errors
+/// `TimedOut` if no server has said so in time, `Other` for other failures.
+pub fn host_name(address: IpAddr) -> io::Result<Option<String>> {
+    let address = RawAddr::new(&Addr::Inet(SocketAddr::new(address, 0)))?;
+    let mut name = [0u8; libc::NI_MAXHOST as usize];
+    // SAFETY: both pointers lead to as much as the lengths say.
+    let code = unsafe {
+        libc::getnameinfo(
+            address.as_ptr(),
+            address.len(),
+            name.as_mut_ptr().cast(),
+            libc::NI_MAXHOST,
+            ptr::null_mut(),
+            0,
+            libc::NI_NAMEREQD,
+        )
+    };
+    match code {
+        0 => Ok(CStr::from_bytes_until_nul(&name)
+            .ok()
+            .map(|name| name.to_string_lossy().into_owned())),
+        libc::EAI_NONAME => Ok(None),
+        libc::EAI_AGAIN => Err(io::ErrorKind::TimedOut.into()),
+        _ => Err(io::ErrorKind::Other.into()),
+    }
+}
+
 /// The address in a socket address, unless its family is neither IPv4 nor IPv6.
 ///
 /// # Safety
@@ -66,6 +97,12 @@ unsafe fn ip_address(address: *const libc::sockaddr) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn this_machine_has_a_name() {
+        let name = host_name(IpAddr::from([127, 0, 0, 1])).unwrap();
+        assert!(name.is_some_and(|name| !name.is_empty()));
+    }
 
     #[test]
     fn literal_addresses_need_no_server() {

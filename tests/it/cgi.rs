@@ -213,6 +213,36 @@ fn scripts_are_found_by_walking_the_path() {
 }
 
 #[test]
+fn only_users_who_proved_their_name_have_one() {
+    let guarded = "auth_basic realm; auth_basic_user_file %PREFIX%/users;";
+    for (settings, name) in [("", None), (guarded, Some("joe"))] {
+        let server = site(settings, &[("env", ENV)])
+            .file("users", "joe:{PLAIN}secret\n")
+            .start();
+        let joe = ["Authorization: Basic am9lOnNlY3JldA=="];
+        let response = server.request("GET", "/cgi-bin/env", &joe);
+        assert_eq!(variable(&response, "REMOTE_USER"), name);
+        assert_eq!(variable(&response, "AUTH_TYPE"), name.map(|_| "Basic"));
+        assert_eq!(variable(&response, "HTTP_AUTHORIZATION"), None);
+    }
+}
+
+#[test]
+fn clients_have_names() {
+    let name = rowhouse::sys::resolve::host_name([127, 0, 0, 1].into()).unwrap();
+    for (settings, expected) in [("", None), ("cgi_rdns on;", name.as_deref())] {
+        let server = site(settings, &[("env", ENV)]).start();
+        let response = server.get("/cgi-bin/env");
+        assert_eq!(variable(&response, "REMOTE_HOST"), expected, "{settings}");
+    }
+    // Names of this network are for documentation, so none has one.
+    let stranger = "set_real_ip_from 127.0.0.1; real_ip_header X-From; cgi_rdns on required;";
+    let server = site(stranger, &[("env", ENV)]).start();
+    let refused = server.request("GET", "/cgi-bin/env", &["X-From: 192.0.2.1"]);
+    assert!([403, 503].contains(&refused.status), "{}", refused.status);
+}
+
+#[test]
 fn interpreters_folders_and_limits_are_as_configured() {
     let server = site(
         "cgi_interpreter /bin/sh -u; cgi_working_dir /; cgi_path /bin:/usr/bin; cgi_rlimit_nofile 33;

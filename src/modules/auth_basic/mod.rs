@@ -193,6 +193,8 @@ async fn judge_elsewhere<'a>(
 
 fn judge<'a>(exchange: &Exchange, realm: &[u8], user: &[u8], matches: bool) -> Step<'a> {
     if matches {
+        // Another location may have proved a name before; the first one counts.
+        let _ = exchange.user.set(user.into());
         return Step::Granted;
     }
     let message = format_args!("user \"{}\": password mismatch", lossy(user));

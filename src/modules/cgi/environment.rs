@@ -85,6 +85,10 @@ fn client(exchange: &Exchange, remote_host: Option<&str>, environment: &mut Envi
     if let Some(port) = peer.port() {
         environment.set(b"REMOTE_PORT", port.to_string().as_bytes());
     }
+    if let Some(user) = exchange.user.get() {
+        environment.set(b"AUTH_TYPE", b"Basic");
+        environment.set(b"REMOTE_USER", user);
+    }
     if let Some(name) = remote_host {
         environment.set(b"REMOTE_HOST", name.as_bytes());
     }

@@ -30,9 +30,10 @@ pub async fn launch(
     exchange: &mut Exchange,
     settings: &Rc<Settings>,
     script: &Script,
+    host: Option<&str>,
     slot: Slot,
 ) -> Result<Running, Status> {
-    let started = start(exchange, settings, script, slot).await;
+    let started = start(exchange, settings, script, host, slot).await;
     started.map_err(|error| {
         let file = String::from_utf8_lossy(&script.file);
         exchange.log(
@@ -58,9 +59,10 @@ async fn start(
     exchange: &mut Exchange,
     settings: &Rc<Settings>,
     script: &Script,
+    host: Option<&str>,
     slot: Slot,
 ) -> io::Result<Running> {
-    let environment = environment(exchange, settings, script);
+    let environment = environment(exchange, settings, script, host);
     let arguments = command_line(exchange, settings, script)?;
     let folder = working_dir(exchange, settings, script)?;
     let log = Rc::new(exchange.request_log());
@@ -92,14 +94,19 @@ async fn start(
     ))
 }
 
-fn environment(exchange: &mut Exchange, settings: &Settings, script: &Script) -> Vec<CString> {
+fn environment(
+    exchange: &mut Exchange,
+    settings: &Settings,
+    script: &Script,
+    host: Option<&str>,
+) -> Vec<CString> {
     let length = match exchange.body.buffered() {
         _ if !has_body(exchange) => None,
         Some(BufferedBody::Memory(bytes)) if !bytes.is_empty() => Some(bytes.len() as u64),
         Some(BufferedBody::File(file)) => Some(file.length),
         _ => exchange.request.framing.content_length,
     };
-    environment::build(exchange, settings, script, length, None).into_strings()
+    environment::build(exchange, settings, script, length, host).into_strings()
 }
 
 /// The interpreter, if there is one, the script, and arguments.

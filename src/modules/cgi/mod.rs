@@ -10,6 +10,7 @@ mod input;
 mod launch;
 mod process;
 mod queue;
+mod rdns;
 mod rows;
 mod running;
 mod script;
@@ -70,6 +71,7 @@ impl CgiHandler {
     async fn serve(&self, exchange: &mut Exchange) -> Result<Reply, Status> {
         let script = script::find(exchange, &self.0)?;
         self.buffer_body(exchange).await?;
+        let host = rdns::remote_host(exchange, self.0.rdns).await?;
         let slot = self.0.queue.enter().await.map_err(|refused| {
             let why = match refused {
                 Refused::Full => "the queue is full",
@@ -78,7 +80,7 @@ impl CgiHandler {
             exchange.log(Level::Error, format_args!("cgi_max_processes: {why}"));
             Status::SERVICE_UNAVAILABLE
         })?;
-        let running = launch::launch(exchange, &self.0, &script, slot).await?;
+        let running = launch::launch(exchange, &self.0, &script, host.as_deref(), slot).await?;
         answer::answer(exchange, running).await
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::process::User;
 use super::queue::Queue;
+use super::rdns::Rdns;
 use super::settings::{Mode, Settings, Stderr};
 use crate::config::context::HTTP_SERVER_LOCATION;
 use crate::config::{Directive, Mistake, Outcome, Use, directive, units};
@@ -101,6 +102,15 @@ pub const PROGRAM: &[Row] = &[
         .takes(2)
         .doc("Sets a variable of the scripts' environment.")
         .append(|s| s.set_var.clear(), set_var),
+    row("cgi_rdns")
+        .syntax("off | on | double [required]")
+        .default("off")
+        .between(1, 2)
+        .doc("Looks up the client's name for REMOTE_HOST, and whether it leads back (double); required refuses clients without one.")
+        .set(|s, d| {
+            s.rdns = rdns(d)?;
+            Ok(())
+        }),
     row("cgi_stderr")
         .syntax("off | info | warn | error | crit | alert | emerg | stderr | file path")
         .default("warn")
@@ -246,6 +256,24 @@ fn set_var(settings: &mut Settings, d: &mut Use<'_>) -> Outcome {
     let value = d.template(1)?;
     settings.set_var.push((name.into(), value));
     Ok(())
+}
+
+fn rdns(d: &Use<'_>) -> Result<Rdns, Mistake> {
+    let words = [
+        ("off", (false, false)),
+        ("on", (true, false)),
+        ("double", (true, true)),
+    ];
+    let (on, double) = d.one_of(0, &words)?;
+    let required = d.count() > 1;
+    if required && !(on && d.arg(1).eq_ignore_ascii_case(b"required")) {
+        return Err(d.invalid_parameter(1));
+    }
+    Ok(Rdns {
+        on,
+        double,
+        required,
+    })
 }
 
 fn stderr(d: &Use<'_>) -> Result<Stderr, Mistake> {

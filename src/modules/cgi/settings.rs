@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::process::User;
 use super::queue::Queue;
+use super::rdns::Rdns;
 use crate::exchange::Template;
 use crate::http::Text;
 use crate::http::pattern::Pattern;
@@ -52,6 +53,7 @@ pub struct Settings {
     pub x_only: Option<bool>,
     pub set_var: Vec<(Rc<str>, Template)>,
     pub stderr: Stderr,
+    pub rdns: Rdns,
     /// Until TERM, and from there until KILL; zero: never.
     pub timeout: (Duration, Duration),
     pub index: Option<Template>,
@@ -87,6 +89,7 @@ impl Default for Settings {
             x_only: None,
             set_var: Vec::new(),
             stderr: Stderr::Log(Level::Warn),
+            rdns: Rdns::default(),
             timeout: (Duration::ZERO, Duration::ZERO),
             index: None,
             split_path_info: None,

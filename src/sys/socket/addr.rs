@@ -37,7 +37,7 @@ impl fmt::Display for Addr {
 const PATH_OFFSET: usize = mem::offset_of!(libc::sockaddr_un, sun_path);
 
 /// A kernel address and its length.
-pub(super) struct RawAddr {
+pub(in crate::sys) struct RawAddr {
     storage: libc::sockaddr_storage,
     len: libc::socklen_t,
 }
@@ -55,7 +55,7 @@ impl RawAddr {
 
     /// # Errors
     /// `InvalidInput` for a Unix path that does not fit into `sun_path`.
-    pub(super) fn new(addr: &Addr) -> io::Result<RawAddr> {
+    pub(in crate::sys) fn new(addr: &Addr) -> io::Result<RawAddr> {
         match addr {
             Addr::Inet(SocketAddr::V4(v4)) => Ok(RawAddr::holding(libc::sockaddr_in {
                 sin_family: libc::AF_INET as libc::sa_family_t,
@@ -109,11 +109,11 @@ impl RawAddr {
         Ok(raw)
     }
 
-    pub(super) fn as_ptr(&self) -> *const libc::sockaddr {
+    pub(in crate::sys) fn as_ptr(&self) -> *const libc::sockaddr {
         (&raw const self.storage).cast()
     }
 
-    pub(super) fn len(&self) -> libc::socklen_t {
+    pub(in crate::sys) fn len(&self) -> libc::socklen_t {
         self.len
     }
 

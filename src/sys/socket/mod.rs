@@ -18,7 +18,7 @@ pub use rights::{message_pair, receive_message, send_message};
 
 use super::fd::own;
 use super::{check, retry};
-use addr::RawAddr;
+pub(in crate::sys) use addr::RawAddr;
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
