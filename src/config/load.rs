@@ -77,8 +77,8 @@ impl Block {
 pub struct Configuration {
     /// The outermost block.
     pub root: Block,
-    /// How many variables requests set.
-    pub slots: usize,
+    /// All variables.
+    pub variables: Rc<Names>,
     /// The log files it names.
     pub logs: Rc<LogFiles>,
     /// The memory its workers share.
@@ -165,13 +165,12 @@ fn load_with(
     );
     world.resolve_variables();
     world.check_zones();
-    let slots = world.names.borrow().slots();
     let found = Diagnostics::new(world.found.into_inner(), Rc::clone(&sources));
     match found.fatal() {
         true => Err(found),
         false => Ok(Configuration {
             root,
-            slots,
+            variables: Rc::new(world.names.into_inner()),
             logs: world.logs,
             zones: world.zones,
             warnings: found,

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::Location;
+use super::{Location, Names};
 use crate::proto::h1::limits::HeadOptions;
 use crate::routing::locations::Locations;
 
@@ -21,6 +21,8 @@ pub struct VirtualHost {
     pub captures: Vec<Vec<(usize, usize)>>,
     /// The slots a request needs for variables set on the way.
     pub slots: usize,
+    /// All variables, for what meets their names in requests only.
+    pub variables: Rc<Names>,
 }
 
 /// What a server block fixes before a location is known.

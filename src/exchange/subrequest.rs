@@ -43,7 +43,32 @@ impl Exchange {
 
     /// Runs `sub` and returns the body of its response, whose head `sub` then knows.
     pub async fn run_subrequest(&mut self, sub: &mut Exchange) -> Body {
-        runner::run_subrequest(sub).await
+        sub.run_as_subrequest().await
+    }
+
+    /// Runs this subrequest and returns the body of its response, whose head it then knows.
+    pub async fn run_as_subrequest(&mut self) -> Body {
+        runner::run_subrequest(self).await
+    }
+
+    /// The same exchange again, for what goes on working for it when it is out of sight: variables
+    /// and subrequests are the same from there.
+    pub fn twin(&self) -> Box<Exchange> {
+        let mut twin = Exchange::new(
+            self.request.clone(),
+            Rc::clone(&self.connection),
+            Rc::clone(&self.server),
+            self.started,
+        );
+        twin.method = self.method;
+        twin.body = self.body.shared();
+        twin.location = Rc::clone(&self.location);
+        (twin.path, twin.args) = (self.path.clone(), self.args.clone());
+        (twin.internal, twin.rewritten) = (self.internal, self.rewritten);
+        twin.depth = self.depth;
+        twin.share_slots(self);
+        twin.copy_identity(self);
+        Box::new(twin)
     }
 
     /// The body of the response to `sub`, which is run when the body is read.

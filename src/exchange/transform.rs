@@ -87,6 +87,11 @@ impl BodyReader {
         }
     }
 
+    /// What was not read yet.
+    pub fn into_body(self) -> Body {
+        self.0
+    }
+
     /// Whether its bytes should not be held back.
     pub fn is_unbuffered(&self) -> bool {
         matches!(&self.0, Body::Stream(stream) if stream.is_unbuffered())

@@ -277,6 +277,22 @@ impl Names {
         unbound.filter(|r| !self.bind(r)).cloned().collect()
     }
 
+    /// Appends the value of `name` (in lower case), which a request brings; `None` means it has
+    /// none, or there is no such variable.
+    pub fn append(&self, name: &str, exchange: &Exchange, out: &mut Vec<u8>) -> Option<()> {
+        if let Some(known) = self.known.get(name) {
+            return known.append(exchange, out);
+        }
+        match self.plain.get_key_value(name) {
+            Some((_, Get::Plain(get) | Get::Changeable(get, _))) => get(exchange, out),
+            Some((row, Get::Local)) => Local(row).evaluate(exchange, out),
+            _ => {
+                let (get, rest) = self.family(name)?;
+                get(exchange, &rest, out)
+            }
+        }
+    }
+
     /// How many slots a request of this configuration needs.
     pub fn slots(&self) -> usize {
         self.slots

@@ -39,6 +39,7 @@ pub mod runtime;
 pub mod secure_link;
 pub mod server;
 pub mod split_clients;
+pub mod ssi;
 pub mod static_files;
 pub mod stub_status;
 pub mod sub;
@@ -100,6 +101,7 @@ pub static ALL: &[&dyn AnyModule] = &[
     &sub::Sub,
     &addition::Addition,
     &charset::Charset,
+    &ssi::Ssi,
     &compress::Compress,
     &range::RangeFilter,
 ];

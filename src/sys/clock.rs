@@ -1,5 +1,6 @@
 //! The clocks: monotonic for deadlines, realtime for dates, local time for log lines.
 
+use std::ffi::CString;
 use std::mem::MaybeUninit;
 
 /// Milliseconds on the monotonic clock; only differences mean anything.
@@ -21,6 +22,32 @@ fn read(clock: libc::clockid_t) -> (i64, u32) {
     // SAFETY: `time` is a valid place for the answer, and both clocks exist on every Linux.
     unsafe { libc::clock_gettime(clock, &raw mut time) };
     (time.tv_sec, u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// Unix seconds as `format` says (`strftime`), in the local time zone or in Greenwich's. `None` if
+/// that is longer than 2 KiB or nothing at all, or if `format` has a NUL byte.
+pub fn strftime(format: &[u8], unix_seconds: i64, local: bool) -> Option<Vec<u8>> {
+    let format = CString::new(format).ok()?;
+    let mut broken_down = MaybeUninit::<libc::tm>::zeroed();
+    let mut text = vec![0; 2048];
+    // SAFETY: all pointers are valid, the format ends in a NUL byte, and `strftime` writes no more
+    // than it is told; a zeroed `tm` is a valid value should breaking down fail.
+    let length = unsafe {
+        let seconds = &raw const unix_seconds;
+        match local {
+            true => libc::localtime_r(seconds, broken_down.as_mut_ptr()),
+            false => libc::gmtime_r(seconds, broken_down.as_mut_ptr()),
+        };
+        let room = text.len();
+        libc::strftime(
+            text.as_mut_ptr().cast(),
+            room,
+            format.as_ptr(),
+            broken_down.as_ptr(),
+        )
+    };
+    text.truncate(length);
+    (length > 0).then_some(text)
 }
 
 /// A moment as a wall clock in the local time zone shows it.

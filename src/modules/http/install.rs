@@ -6,7 +6,7 @@ use super::listeners::Addresses;
 use super::{Http, LocationLine};
 use crate::config::context::{HTTP, LIMIT_EXCEPT, LOCATION, LOCATION_IF, SERVER};
 use crate::config::{Block, Configuration, Mistake};
-use crate::exchange::{ListeningSocket, Location, LocationKind, MethodLimit, VirtualHost};
+use crate::exchange::{ListeningSocket, Location, LocationKind, MethodLimit, Names, VirtualHost};
 use crate::modules::ALL;
 use crate::modules::core::CoreModule;
 use crate::modules::server::Server;
@@ -21,14 +21,14 @@ pub fn install(configuration: &Configuration, mistakes: &mut Vec<Mistake>) -> Ve
     let mut addresses = Addresses::default();
     for http in configuration.root.within(HTTP) {
         for block in http.within(SERVER) {
-            let host = Rc::new(virtual_host(block, configuration.slots, mistakes));
+            let host = Rc::new(virtual_host(block, &configuration.variables, mistakes));
             addresses.add(block, &host, mistakes);
         }
     }
     addresses.into_sockets()
 }
 
-fn virtual_host(block: &Block, slots: usize, mistakes: &mut Vec<Mistake>) -> VirtualHost {
+fn virtual_host(block: &Block, variables: &Rc<Names>, mistakes: &mut Vec<Mistake>) -> VirtualHost {
     let server = block.settings::<Server>();
     VirtualHost {
         name: server
@@ -43,7 +43,8 @@ fn virtual_host(block: &Block, slots: usize, mistakes: &mut Vec<Mistake>) -> Vir
             .iter()
             .map(|name| name.captures.to_vec())
             .collect(),
-        slots,
+        slots: variables.slots(),
+        variables: Rc::clone(variables),
     }
 }
 
