@@ -59,6 +59,9 @@ struct Matched {
     subject: Vec<u8>,
 }
 
+/// The variables written during a request; a subrequest shares those of its parent.
+type Slots = Rc<RefCell<Vec<Option<Rc<[u8]>>>>>;
+
 /// One request, where it has come to, and what is noted on the way.
 pub struct Exchange {
     /// The request as it was read.
@@ -106,7 +109,7 @@ pub struct Exchange {
     notes: Vec<Rc<dyn Any>>,
     carried: Option<Box<Response>>,
     matched: RefCell<Matched>,
-    slots: Rc<RefCell<Vec<Option<Rc<[u8]>>>>>,
+    slots: Slots,
     redirects: u8,
     response: RefCell<Response>,
     id: OnceCell<[u8; 16]>,
