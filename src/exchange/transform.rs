@@ -29,6 +29,11 @@ pub trait Transform {
         Ok(())
     }
 
+    /// Whether the output is as long as the input.
+    fn keeps_length(&self) -> bool {
+        false
+    }
+
     /// Appends the rest, for the input has ended.
     ///
     /// # Errors
@@ -233,6 +238,15 @@ impl<T: Transform> Transformed<T> {
 impl<T: Transform> ResponseStream for Transformed<T> {
     fn next(&mut self) -> LocalBoxFuture<'_, Option<io::Result<Piece>>> {
         Box::pin(async move { self.advance().await.transpose() })
+    }
+
+    fn remaining(&self) -> Option<u64> {
+        let known = self
+            .source
+            .0
+            .len()
+            .filter(|_| self.transform.keeps_length())?;
+        Some(known + (self.input.len() - self.taken) as u64)
     }
 
     fn is_unbuffered(&self) -> bool {
