@@ -5,11 +5,10 @@ use std::io;
 
 use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 
-use super::{Coding, Plan, Settings};
+use super::{Coding, Plan, Settings, level, window};
 use crate::config::context::{HTTP_SERVER_LOCATION, HTTP_SERVER_LOCATION_IF};
-use crate::config::{Directive, Mistake, Use, directive};
+use crate::config::{Directive, directive};
 use crate::exchange::Transform;
-use crate::http::MediaTypes;
 
 /// The head of every gzip body: deflate, no time, made on Unix.
 const HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
@@ -25,28 +24,14 @@ thread_local! {
     static IDLE: RefCell<Vec<((u32, u8), Compress)>> = const { RefCell::new(Vec::new()) };
 }
 
-pub(super) fn plan() -> Plan {
-    Plan {
-        enabled: false,
-        level: 1,
-        window: 15,
-        min_length: 20,
-        types: MediaTypes::default(),
-    }
-}
+/// `gzip_comp_level` unless told otherwise.
+pub(super) const LEVEL: u32 = 1;
+
+/// `gzip_window` unless told otherwise.
+pub(super) const WINDOW: u8 = 15;
 
 fn edit(settings: &mut Settings) -> &mut Plan {
     settings.plan(Coding::Gzip)
-}
-
-/// The argument as a level of compression.
-pub(super) fn level(d: &Use<'_>, allowed: std::ops::RangeInclusive<u64>) -> Result<u32, Mistake> {
-    let level = d.number(0)?;
-    if allowed.contains(&level) {
-        return Ok(level as u32);
-    }
-    let (low, high) = (allowed.start(), allowed.end());
-    Err(d.mistake(0, format!("value must be between {low} and {high}")))
 }
 
 pub(super) const ROWS: &[Directive<Settings>] = &[
@@ -85,10 +70,8 @@ pub(super) const ROWS: &[Directive<Settings>] = &[
         .contexts(HTTP_SERVER_LOCATION)
         .doc("Sets how far back the compressor looks, from 512 bytes to 32k.")
         .set(|s, d| {
-            let size = d.size(0)?;
-            let window = (9..=15).find(|bits| 1 << bits == size);
             let words = "value must be 512, 1k, 2k, 4k, 8k, 16k, or 32k";
-            edit(s).window = window.ok_or_else(|| d.mistake(0, words))?;
+            edit(s).window = window(d, 9..=15, words)?;
             Ok(())
         }),
     directive("gzip_buffers")

@@ -1,37 +1,45 @@
-//! Compressed bodies: made while they are sent (`gzip`) or found beside the file
-//! (`gzip_static`), in the coding the client likes best.
+//! Compressed bodies: made while they are sent (`gzip`, `brotli`, `zstd`) or found beside the file
+//! (`gzip_static` …), in the coding the client likes best.
 //!
-//! Which clients get gzip at all is the core's (`gzip_proxied` …).
+//! Which clients get gzip at all is the core's (`gzip_proxied` …). brotli and zstd have the
+//! directives, and the meaning, of the widely used nginx modules of those names.
 
+mod brotli;
 mod counted;
 mod gzip;
 mod precompressed;
+mod zstd;
 
 #[cfg(test)]
 mod tests;
 
 use std::cell::Cell;
+use std::ops::RangeInclusive;
 use std::rc::Rc;
 
 use self::counted::Counted;
 pub use self::precompressed::Precompressed;
-use crate::config::{Directive, Module};
+use crate::config::{Directive, Mistake, Module, Use};
 use crate::exchange::{Body, Exchange, Filter, Location, Response, Variable};
 use crate::http::{MediaTypes, Status};
 
 /// A content coding (RFC 9110 section 8.4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Coding {
+    Zstd,
+    Brotli,
     Gzip,
 }
 
 impl Coding {
     /// All of them; of two that a client likes as much, the first is taken.
-    const ALL: [Coding; 1] = [Coding::Gzip];
+    const ALL: [Coding; 3] = [Coding::Zstd, Coding::Brotli, Coding::Gzip];
 
     /// Its name in `Accept-Encoding` and `Content-Encoding`.
     const fn name(self) -> &'static str {
         match self {
+            Coding::Zstd => "zstd",
+            Coding::Brotli => "br",
             Coding::Gzip => "gzip",
         }
     }
@@ -39,6 +47,8 @@ impl Coding {
     /// What the names of files in it end in.
     const fn extension(self) -> &'static str {
         match self {
+            Coding::Zstd => ".zst",
+            Coding::Brotli => ".br",
             Coding::Gzip => ".gz",
         }
     }
@@ -46,6 +56,7 @@ impl Coding {
     /// How much the client likes `response` in it, in thousandths.
     fn quality(self, exchange: &Exchange, response: &Response) -> u16 {
         match self {
+            Coding::Zstd | Coding::Brotli => exchange.accepts_coding(self.name().as_bytes()),
             Coding::Gzip => exchange.accepts_gzip(response),
         }
     }
@@ -64,6 +75,17 @@ struct Plan {
 }
 
 impl Plan {
+    /// Nothing is compressed unless told so.
+    fn new(level: u32, window: u8) -> Plan {
+        Plan {
+            enabled: false,
+            level,
+            window,
+            min_length: 20,
+            types: MediaTypes::default(),
+        }
+    }
+
     /// Whether `response` is one to compress, for clients that like it.
     fn suits(&self, response: &Response) -> bool {
         self.enabled
@@ -73,6 +95,23 @@ impl Plan {
                 .is_none_or(|length| length >= self.min_length)
             && self.types.contains(response.content_type.as_deref())
     }
+}
+
+/// The argument as a level of compression.
+fn level(d: &Use<'_>, allowed: RangeInclusive<u64>) -> Result<u32, Mistake> {
+    let level = d.number(0)?;
+    if allowed.contains(&level) {
+        return Ok(level as u32);
+    }
+    let (low, high) = (allowed.start(), allowed.end());
+    Err(d.mistake(0, format!("value must be between {low} and {high}")))
+}
+
+/// The argument as a window: the base-2 logarithm of a size that must be among those allowed.
+fn window(d: &Use<'_>, mut allowed: RangeInclusive<u8>, words: &str) -> Result<u8, Mistake> {
+    let size = d.size(0)?;
+    let window = allowed.find(|bits| 1 << bits == size);
+    window.ok_or_else(|| d.mistake(0, words))
 }
 
 /// Compresses bodies while they are sent.
@@ -88,7 +127,9 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             plans: Coding::ALL.map(|coding| match coding {
-                Coding::Gzip => gzip::plan(),
+                Coding::Zstd => Plan::new(zstd::LEVEL, 0),
+                Coding::Brotli => Plan::new(brotli::LEVEL, brotli::WINDOW),
+                Coding::Gzip => Plan::new(gzip::LEVEL, gzip::WINDOW),
             }),
         }
     }
@@ -104,12 +145,25 @@ impl Module for Compress {
     type Settings = Settings;
     const NAME: &'static str = "compress";
     const DIRECTIVES: &'static [Directive<Settings>] = &[];
-    const GROUPS: &'static [&'static [Directive<Settings>]] = &[gzip::ROWS];
-    const VARIABLES: &'static [Variable] = &[Variable::plain(
-        "gzip_ratio",
-        "How many times shorter gzip has made the body.",
-        |exchange, out| counted::ratio(Coding::Gzip, exchange, out),
-    )];
+    const GROUPS: &'static [&'static [Directive<Settings>]] =
+        &[gzip::ROWS, brotli::ROWS, zstd::ROWS];
+    const VARIABLES: &'static [Variable] = &[
+        Variable::plain(
+            "gzip_ratio",
+            "How many times shorter gzip has made the body.",
+            |exchange, out| counted::ratio(Coding::Gzip, exchange, out),
+        ),
+        Variable::plain(
+            "brotli_ratio",
+            "How many times shorter brotli has made the body.",
+            |exchange, out| counted::ratio(Coding::Brotli, exchange, out),
+        ),
+        Variable::plain(
+            "zstd_ratio",
+            "How many times shorter zstd has made the body.",
+            |exchange, out| counted::ratio(Coding::Zstd, exchange, out),
+        ),
+    ];
 
     fn install(settings: &Rc<Settings>, location: &mut Location) {
         if settings.plans.iter().any(|plan| plan.enabled) {
@@ -170,10 +224,12 @@ fn compressed(mut response: Response, coding: Coding, plan: &Plan) -> Response {
 }
 
 fn encode(body: Body, coding: Coding, plan: &Plan, lengths: Rc<Cell<(u64, u64)>>) -> Body {
+    let (level, window) = (plan.level, plan.window);
     match coding {
-        Coding::Gzip => body.transformed(Counted::new(
-            gzip::Gzip::new(plan.level, plan.window),
-            lengths,
-        )),
+        Coding::Zstd => body.transformed(Counted::new(zstd::Zstd::new(level), lengths)),
+        Coding::Brotli => {
+            body.transformed(Counted::new(brotli::Brotli::new(level, window), lengths))
+        }
+        Coding::Gzip => body.transformed(Counted::new(gzip::Gzip::new(level, window), lengths)),
     }
 }

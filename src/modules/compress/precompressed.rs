@@ -1,4 +1,4 @@
-//! Files that lie compressed beside the plain ones (`gzip_static`).
+//! Files that lie compressed beside the plain ones (`gzip_static`, `brotli_static`, `zstd_static`).
 
 use std::rc::Rc;
 
@@ -47,6 +47,18 @@ impl Module for Precompressed {
             .contexts(HTTP_SERVER_LOCATION)
             .doc("Serves the file whose name has \".gz\" behind it, if there is one: to clients that like gzip, or to all.")
             .set(|s, d| d.one_of(0, MODES).map(|mode| s.modes[Coding::Gzip as usize] = mode)),
+        directive("brotli_static")
+            .syntax("on | off | always")
+            .default("off")
+            .contexts(HTTP_SERVER_LOCATION)
+            .doc("Serves the file whose name has \".br\" behind it, if there is one: to clients that like brotli, or to all.")
+            .set(|s, d| d.one_of(0, MODES).map(|mode| s.modes[Coding::Brotli as usize] = mode)),
+        directive("zstd_static")
+            .syntax("on | off | always")
+            .default("off")
+            .contexts(HTTP_SERVER_LOCATION)
+            .doc("Serves the file whose name has \".zst\" behind it, if there is one: to clients that like zstd, or to all.")
+            .set(|s, d| d.one_of(0, MODES).map(|mode| s.modes[Coding::Zstd as usize] = mode)),
     ];
 
     fn install(settings: &Rc<Settings>, location: &mut Location) {

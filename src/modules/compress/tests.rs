@@ -6,6 +6,9 @@ use std::io::{Read, Write};
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 
+use proptest::prelude::*;
+
+use crate::exchange::Transform;
 use crate::modules::fixture::found_in_server;
 use crate::modules::tests::trial::{Site, bytes, field, status};
 
@@ -200,6 +203,145 @@ fn words_that_tune_and_mistakes() {
         ("gzip_http_version 2;", 1),
         ("gzip_static maybe;", 1),
         ("gzip_disable '(';", 1),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(found_in_server(text).len(), expected, "{text}");
+    }
+}
+
+#[test]
+fn the_coding_that_is_liked_best() {
+    let site = Site::new(
+        "default_type text/html; gzip on; brotli on; zstd on; gzip_vary on;
+         brotli_comp_level 4; brotli_window 64k; zstd_comp_level 3;
+         location /gzip { brotli off; zstd off; }
+         location /types { default_type text/plain; brotli_types text/plain; }
+         location /long { brotli_min_length 1m; zstd_min_length 1m; }",
+    );
+    let text = TEXT.repeat(2000);
+    for name in ["a", "gzip", "types", "long"] {
+        site.write(name, &text);
+    }
+    let cases = [
+        ("/a", "gzip, br, zstd", Some("zstd")),
+        ("/a", "gzip, br", Some("br")),
+        ("/a", "zstd;q=0.5, br;q=0.8, gzip;q=0.7", Some("br")),
+        ("/a", "zstd;q=0, br;q=0, gzip;q=0.1", Some("gzip")),
+        ("/a", "zstd;q=0.1, gzip", Some("gzip")),
+        ("/a", "identity", None),
+        ("/gzip", "br, zstd", None),
+        ("/gzip", "br, zstd, gzip", Some("gzip")),
+        ("/types", "gzip, br, zstd", Some("br")),
+        ("/long", "gzip, br, zstd", Some("gzip")),
+    ];
+    for (target, accepted, expected) in cases {
+        let mut response = site.get(target, &[&format!("Accept-Encoding: {accepted}")]);
+        assert_eq!(
+            field(&response, "Content-Encoding"),
+            expected,
+            "{target} {accepted}"
+        );
+        assert_eq!(field(&response, "Vary"), Some("Accept-Encoding"));
+        let body = bytes(&mut response);
+        assert_eq!(
+            decoded(&body, expected),
+            text.as_bytes(),
+            "{target} {accepted}"
+        );
+    }
+}
+
+fn decoded(body: &[u8], coding: Option<&str>) -> Vec<u8> {
+    let mut out = Vec::new();
+    match coding {
+        Some("zstd") => out = zstd::decode_all(body).unwrap(),
+        Some("br") => drop(
+            brotli::Decompressor::new(body, 4096)
+                .read_to_end(&mut out)
+                .unwrap(),
+        ),
+        Some(_) => out = gunzip(body),
+        None => out.extend_from_slice(body),
+    }
+    out
+}
+
+proptest! {
+    #[test]
+    fn any_cut_and_any_flushes_give_the_body_back(
+        parts in prop::collection::vec((prop::collection::vec(0u8..4, 0..2000), any::<bool>()), 0..6),
+    ) {
+        fn run(mut transform: impl Transform, parts: &[(Vec<u8>, bool)]) -> Vec<u8> {
+            let mut out = Vec::new();
+            for (part, flush) in parts {
+                assert_eq!(transform.feed(part, &mut out).unwrap(), part.len());
+                if *flush {
+                    transform.flush(&mut out).unwrap();
+                }
+            }
+            transform.finish(&mut out).unwrap();
+            out
+        }
+        let whole: Vec<u8> = parts.iter().flat_map(|(part, _)| part.clone()).collect();
+        let compressed = run(super::zstd::Zstd::new(1), &parts);
+        prop_assert_eq!(&decoded(&compressed, Some("zstd")), &whole);
+        let compressed = run(super::brotli::Brotli::new(5, 19), &parts);
+        prop_assert_eq!(&decoded(&compressed, Some("br")), &whole);
+    }
+}
+
+#[test]
+fn the_compressed_file_that_is_liked_best() {
+    let site = Site::new(
+        "gzip_static on; brotli_static on; zstd_static on; location /always/ { alias FOLDER/; gzip_static off; brotli_static always; zstd_static off; }",
+    );
+    for name in ["a", "a.gz", "a.br", "a.zst", "b.gz"] {
+        site.write(name, name);
+    }
+    let cases = [
+        ("/a", "gzip, br, zstd", "a.zst"),
+        ("/a", "gzip;q=0.9, br, zstd;q=0.8", "a.br"),
+        ("/a", "gzip", "a.gz"),
+        ("/a", "identity", "a"),
+        ("/b", "gzip;q=0.1, br", "b.gz"),
+        ("/always/a", "identity", "a.br"),
+    ];
+    for (target, accepted, expected) in cases {
+        let mut response = site.get(target, &[&format!("Accept-Encoding: {accepted}")]);
+        assert_eq!(
+            bytes(&mut response),
+            expected.as_bytes(),
+            "{target} {accepted}"
+        );
+    }
+}
+
+#[test]
+fn ratios_are_known_to_the_log() {
+    let site = Site::with_http(
+        "log_format l '$uri $gzip_ratio $brotli_ratio $zstd_ratio'; access_log FOLDER/log l;",
+        "default_type text/html; location /none { } location /gzip { gzip on; }",
+    );
+    for name in ["none", "gzip"] {
+        site.write(name, TEXT);
+        site.visit(&format!("/{name}"), &["Accept-Encoding: gzip"]);
+    }
+    // Nothing of the body was sent here.
+    let log = fs::read_to_string(site.path("log")).unwrap();
+    assert_eq!(log, "/none - - -\n/gzip - - -\n");
+}
+
+#[test]
+fn brotli_and_zstd_words_that_tune_and_mistakes() {
+    let cases = [
+        ("brotli_buffers 4 8k; zstd_buffers 4 8k;", 0),
+        (
+            "brotli_comp_level 0; brotli_window 16m; zstd_comp_level 22; zstd_types *;",
+            0,
+        ),
+        ("brotli_comp_level 12;", 1),
+        ("brotli_window 32m;", 1),
+        ("zstd_comp_level 0;", 1),
     ];
     for (text, expected) in cases {
         assert_eq!(found_in_server(text).len(), expected, "{text}");
