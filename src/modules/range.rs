@@ -2,11 +2,14 @@
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
+use std::io;
 use std::ops::Range;
 use std::rc::Rc;
 
 use crate::config::{Directive, Module};
-use crate::exchange::{Body, Exchange, FileBody, Filter, Location, Piece, Response};
+use crate::exchange::{
+    Body, Exchange, FileBody, Filter, LocalBoxFuture, Location, Piece, Response, ResponseStream,
+};
 use crate::http::conditional::{Validators, if_range_holds};
 use crate::http::range::{self, Ranges};
 use crate::http::{KnownHeader, Status, Text, Version};
@@ -49,6 +52,8 @@ impl Filter for RangeFilter {
             }
             Ranges::Partial(ranges) => match &*ranges {
                 [one] => single(response, one, length),
+                // A stream can't go back for another part.
+                _ if matches!(response.body, Body::Stream(_)) => response,
                 several => multipart(response, several, length),
             },
         }
@@ -58,10 +63,7 @@ impl Filter for RangeFilter {
 /// The length of the response's body, if parts of it may be served.
 fn divisible_length(exchange: &Exchange, response: &Response) -> Option<u64> {
     let allowed = response.ranges && response.status == Status::OK;
-    if !allowed
-        || exchange.request.version() < Version::Http10
-        || matches!(response.body, Body::Stream(_))
-    {
+    if !allowed || exchange.request.version() < Version::Http10 {
         return None;
     }
     response.body.len()
@@ -87,13 +89,53 @@ fn single(mut response: Response, range: &Range<u64>, length: u64) -> Response {
     response
         .headers
         .set("Content-Range", range::content_range(range, length));
-    let pieces = into_pieces(response.body);
-    response.body = match pieces {
-        Pieces::One(piece) => into_body(cut(&piece, range)),
-        Pieces::Several(pieces) => Body::Pieces(slice(&pieces, range).collect()),
+    response.body = match response.body {
+        Body::Stream(stream) => Body::Stream(Box::new(Window {
+            stream,
+            skip: range.start,
+            left: range.end - range.start,
+        })),
+        body => match into_pieces(body) {
+            Pieces::One(piece) => into_body(cut(&piece, range)),
+            Pieces::Several(pieces) => Body::Pieces(slice(&pieces, range).collect()),
+        },
     };
     response.status = Status::PARTIAL_CONTENT;
     response
+}
+
+/// A stretch of a stream.
+struct Window {
+    stream: Box<dyn ResponseStream>,
+    /// Bytes before it, still to come.
+    skip: u64,
+    /// Bytes of it, still to come.
+    left: u64,
+}
+
+impl ResponseStream for Window {
+    fn next(&mut self) -> LocalBoxFuture<'_, Option<io::Result<Piece>>> {
+        Box::pin(async move {
+            while self.left > 0 {
+                let piece = match self.stream.next().await? {
+                    Ok(piece) => piece,
+                    Err(error) => return Some(Err(error)),
+                };
+                let before = self.skip.min(piece.len());
+                self.skip -= before;
+                let part = piece.part(before, self.left);
+                self.left -= part.len();
+                if !part.is_empty() {
+                    return Some(Ok(part));
+                }
+            }
+            None
+        })
+    }
+
+    fn remaining(&self) -> Option<u64> {
+        Some(self.left)
+    }
 }
 
 /// One part a range, each with its own head (RFC 9110 section 14.6).

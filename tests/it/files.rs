@@ -775,3 +775,17 @@ fn methods_may_be_limited() {
         );
     }
 }
+
+#[test]
+fn a_part_of_a_recoded_file_is_served() {
+    let site = Site::http(
+        "charset_map B A { 58 59; }
+         server { listen 127.0.0.1:%PORT%; location / { charset A; source_charset B; types { text/html html; } } }",
+    );
+    let server = site.file("html/a.html", "aXbXc").start();
+    let part = server.request("GET", "/a.html", &["Range: bytes=1-3"]);
+    assert_eq!((part.status, part.text()), (206, "YbY"));
+    assert_eq!(part.header("Content-Range"), Some("bytes 1-3/5"));
+    let both = server.request("GET", "/a.html", &["Range: bytes=0-0,2-2"]);
+    assert_eq!((both.status, both.text()), (200, "aYbYc"));
+}
