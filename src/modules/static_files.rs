@@ -87,7 +87,8 @@ fn redirect_to_folder(exchange: &Exchange) -> Response {
     Response::redirect(Status::MOVED_PERMANENTLY, location)
 }
 
-fn whole(exchange: &Exchange, file: Rc<OpenFile>) -> Response {
+/// The response that is all of a file, whatever coding it is in.
+pub fn whole(exchange: &Exchange, file: Rc<OpenFile>) -> Response {
     let stat = file.stat;
     Response {
         content_type: exchange.content_type(),

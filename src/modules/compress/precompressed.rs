@@ -5,11 +5,11 @@ use std::rc::Rc;
 use super::Coding;
 use crate::config::context::HTTP_SERVER_LOCATION;
 use crate::config::{Directive, Module, directive};
-use crate::exchange::{Body, Exchange, FileBody, Filter, Handler, Location, Phase, Response, Step};
+use crate::exchange::{Exchange, Filter, Handler, Location, Phase, Response, Step};
 use crate::files::{OpenFile, Want};
 use crate::http::{Method, Status};
 use crate::log::level::Level;
-use crate::modules::static_files::etag;
+use crate::modules::static_files;
 
 /// Serves compressed files in place of plain ones.
 pub struct Precompressed;
@@ -164,23 +164,7 @@ fn look_up(exchange: &Exchange, path: &[u8]) -> Option<Rc<OpenFile>> {
 }
 
 fn whole(exchange: &Exchange, file: Rc<OpenFile>, coding: Coding) -> Response {
-    let stat = file.stat;
-    let mut response = Response {
-        content_type: exchange.content_type(),
-        last_modified: Some(stat.mtime),
-        etag: exchange
-            .location
-            .core
-            .etag
-            .then(|| etag(stat.mtime, stat.size)),
-        ranges: true,
-        body: Body::File(FileBody {
-            file,
-            offset: 0,
-            length: stat.size,
-        }),
-        ..Response::new(Status::OK)
-    };
+    let mut response = static_files::whole(exchange, file);
     response.headers.append("Content-Encoding", coding.name());
     response
 }
