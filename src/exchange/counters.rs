@@ -49,6 +49,12 @@ impl Count {
         self.with(|word| word.load(Ordering::Relaxed))
     }
 
+    /// How many there are in `memory`, for a process that counts nothing itself.
+    pub fn get_from(self, memory: &SharedMap) -> u64 {
+        let word = memory.words().get(self as usize);
+        word.map_or(0, |word| word.load(Ordering::Relaxed))
+    }
+
     fn decrease(self) {
         self.with(|word| word.fetch_sub(1, Ordering::Relaxed));
     }

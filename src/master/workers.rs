@@ -7,13 +7,14 @@ use signal_hook::consts::SIGQUIT;
 
 use super::ready::{self, Expectation, News, Promise};
 use super::{End, Flow, Master, Newborn, pidfile};
+use crate::exchange::counters::Count;
 use crate::log::errno::Errno;
 use crate::log::error_log::ErrorLog;
 use crate::log::level::Level;
 use crate::sys::process::{self, Exit, Fork, Pid};
 use crate::sys::signal::Blocked;
 
-/// A worker that lived shorter than this failed at once.
+/// A worker that lived shorter than this, with no request coming meanwhile, failed at once.
 const SHORT_LIFE: Duration = Duration::from_secs(1);
 
 /// How long to wait before the second replacement of a worker that fails at once; doubled for
@@ -42,6 +43,8 @@ struct Worker {
     pid: Pid,
     number: usize,
     started: Instant,
+    /// How many requests there had been.
+    requests: u64,
     /// Whether it was told to end.
     exiting: bool,
     /// How many before it, one after another, failed at once.
@@ -190,6 +193,7 @@ impl Master {
 
     fn start_worker(&mut self, number: usize, failures: u32) -> Flow {
         let started = Instant::now();
+        let requests = Count::Requests.get_from(&self.counters);
         match fork() {
             Ok((Fork::Child, blocked, _, promise)) => {
                 return Flow::Break(End::Worker(Newborn {
@@ -203,6 +207,7 @@ impl Master {
                     pid,
                     number,
                     started,
+                    requests,
                     exiting: false,
                     failures,
                     expectation,
@@ -275,7 +280,9 @@ impl Master {
             self.log(Level::Alert, format_args!("{name} {pid} {message}"));
             return Flow::Continue(());
         }
-        let failed = worker.started.elapsed() < SHORT_LIFE;
+        // One that did its work is missed at once, however it ended.
+        let was_idle = Count::Requests.get_from(&self.counters) == worker.requests;
+        let failed = was_idle && worker.started.elapsed() < SHORT_LIFE;
         self.start_later(worker.number, if failed { worker.failures + 1 } else { 0 });
         Flow::Continue(())
     }
@@ -333,6 +340,7 @@ mod tests {
             pid: 0,
             number,
             started: Instant::now(),
+            requests: 0,
             exiting,
             failures: 0,
             expectation: ready::pair().unwrap().0,
