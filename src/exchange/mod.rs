@@ -43,7 +43,9 @@ pub use self::location::{Location, LocationKind, MethodLimit};
 pub use self::paths::Unmapped;
 pub use self::plugs::{Filter, Handler, LocalBoxFuture, Logger, Phase, Step, Target};
 pub use self::request::Request;
-pub use self::request_body::{BodyError, BodySource, BufferedBody, RequestBody, TempFile};
+pub use self::request_body::{
+    BodyError, BodySource, BufferedBody, RequestBody, TempFile, subfolders,
+};
 pub use self::response::Response;
 pub use self::runtime::{
     CpuAffinity, EventSettings, Identity, Listener, ListeningSocket, ProcessSettings, Runtime,

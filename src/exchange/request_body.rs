@@ -339,13 +339,20 @@ impl super::TempPath {
     /// The path of the temporary file called `name`: its last digits choose the subfolders.
     fn file(&self, name: &[u8]) -> PathBuf {
         let mut path = PathBuf::from(std::ffi::OsStr::from_bytes(&self.path));
-        let mut end = name.len();
-        for digits in self.levels.iter().take_while(|digits| **digits > 0) {
-            let start = end.saturating_sub(usize::from(*digits));
-            path.push(std::ffi::OsStr::from_bytes(&name[start..end]));
-            end = start;
-        }
+        path.push(subfolders(self.levels, name));
         path.push(std::ffi::OsStr::from_bytes(name));
         path
     }
+}
+
+/// The subfolders that the last digits of a number choose, level by level; empty without levels.
+pub fn subfolders(levels: [u8; 3], digits: &[u8]) -> PathBuf {
+    let mut path = PathBuf::new();
+    let mut end = digits.len();
+    for width in levels.iter().take_while(|width| **width > 0) {
+        let start = end.saturating_sub(usize::from(*width));
+        path.push(std::ffi::OsStr::from_bytes(&digits[start..end]));
+        end = start;
+    }
+    path
 }

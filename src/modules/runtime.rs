@@ -58,7 +58,7 @@ fn folders(configuration: &Configuration) -> Vec<Vec<u8>> {
 }
 
 fn add_folders(block: &Block, folders: &mut Vec<Vec<u8>>) {
-    folders.extend(block.settings::<Upload>().missing_folder());
+    folders.extend(block.settings::<Upload>().missing_folders());
     folders.push(
         block
             .settings::<CoreModule>()

@@ -388,6 +388,26 @@ fn content_length(server: &Server, resource: &str) -> u64 {
         .len()
 }
 
+/// Asserts that a response describes a problem of that type (RFC 9457).
+#[track_caller]
+fn assert_problem(response: &Response, kind: &str) {
+    let media_type = response.header("Content-Type");
+    assert_eq!(media_type, Some("application/problem+json"));
+    let kind = format!("\"type\":\"https://iana.org/assignments/http-problem-types#{kind}\"");
+    assert!(response.text().contains(&kind), "{}", response.text());
+}
+
+#[test]
+fn pages_count_more_than_problems() {
+    let server = storing("upload_resumable on; error_page 409 /page;");
+    fs::write(server.path("html/page"), "our own").unwrap();
+    let begun = send(&server, "PUT", "/up/a", &["Upload-Complete: ?0"], b"abc");
+    let headers = [PARTIAL, "Upload-Offset: 1", "Upload-Complete: ?0"];
+    let wrong = send(&server, "PATCH", &location(&begun), &headers, b"x");
+    assert_eq!((wrong.status, wrong.text()), (409, "our own"));
+    assert_eq!(wrong.header("Upload-Offset"), Some("3"));
+}
+
 #[test]
 fn the_ietfs_protocol() {
     let server = storing("upload_resumable on; upload_max_file_size 3m;");
@@ -411,11 +431,13 @@ fn the_ietfs_protocol() {
         (wrong.status, wrong.header("Upload-Offset")),
         (409, Some("4"))
     );
+    assert_problem(&wrong, "mismatching-upload-offset");
+    let offsets = "\"expected-offset\":4,\"provided-offset\":3}";
+    assert!(wrong.text().contains(offsets), "{}", wrong.text());
     assert_eq!(append("Upload-Offset: 4", "X: y", b"x").status, 400);
-    assert_eq!(
-        append("Upload-Offset: 4", "Upload-Complete: ?1", b"short").status,
-        400
-    );
+    let short = append("Upload-Offset: 4", "Upload-Complete: ?1", b"short");
+    assert_eq!(short.status, 400);
+    assert_problem(&short, "inconsistent-upload-length");
     let more = append("Upload-Offset: 4", "Upload-Complete: ?0", b"456");
     assert_eq!(
         (more.status, more.header("Upload-Offset")),
@@ -431,10 +453,9 @@ fn the_ietfs_protocol() {
     // Whoever did not hear the answer hears it again.
     let again = append("Upload-Offset: 10", "Upload-Complete: ?1", b"");
     assert_eq!((again.status, again.text()), (201, last.text()));
-    assert_eq!(
-        append("Upload-Offset: 10", "Upload-Complete: ?0", b"x").status,
-        409
-    );
+    let further = append("Upload-Offset: 10", "Upload-Complete: ?0", b"x");
+    assert_eq!(further.status, 409);
+    assert_problem(&further, "completed-upload");
     let state = server.request("HEAD", &resource, &[]);
     assert_eq!(state.header("Upload-Complete"), Some("?1"));
 
@@ -454,14 +475,88 @@ fn the_ietfs_protocol() {
     assert_eq!(visible(&server), ["a.txt", "b"]);
 }
 
+/// The digest of "hello world".
+const DIGEST: &str = "sha-256=:uU0nuZNNPgilLlLX2n2r+sSE7+N6U4DukIj3rOLvzek=:";
+
 #[test]
-fn digests_are_compared() {
+fn digests_are_compared_and_told() {
+    let server = storing("upload_fsync on;");
+    let wants = "Want-Repr-Digest: sha-512=3, sha-256=10";
+    for name in ["Content-Digest", "Repr-Digest"] {
+        let claim = format!("{name}: {DIGEST}");
+        let wrong = send(&server, "PUT", "/up/a", &[&claim], b"hello there");
+        assert_eq!(wrong.status, 400);
+        assert!(!visible(&server).contains(&"a".to_owned()));
+        let path = format!("/up/{name}");
+        let right = send(&server, "PUT", &path, &[&claim, wants], b"hello world");
+        assert_eq!(
+            (right.status, right.header("Repr-Digest")),
+            (201, Some(DIGEST))
+        );
+    }
+    let form = [part("name=f; filename=f", b"f"), b"--b--".to_vec()].concat();
+    let unasked = send(&server, "POST", "/up/", &[FORM, wants], &form);
+    assert_eq!((unasked.status, unasked.header("Repr-Digest")), (201, None));
+    assert_eq!(hidden(&server), 0);
+}
+
+#[test]
+fn files_lie_in_subfolders() {
+    let server = Site::http(
+        "server {
+            listen 127.0.0.1:%PORT%;
+            root %PREFIX%/html;
+            location /up/ {
+                upload_store %PREFIX%/html/up 1 2;
+                upload_store_access all:r;
+                upload_state_store %PREFIX%/html/state 2;
+                upload_exists number;
+                upload_quota 100k;
+                upload_resumable on;
+            }
+         }",
+    )
+    .file("html/index.html", "")
+    .start();
+    // The folders are the last digits of SHA-256("a.txt") and SHA-256("a-1.txt").
+    for (content, name, path) in [
+        ("one", "a.txt", "/up/3/99/a.txt"),
+        ("two", "a-1.txt", "/up/7/9b/a-1.txt"),
+    ] {
+        let response = send(&server, "PUT", "/up/a.txt", &[], content.as_bytes());
+        assert_eq!(response.status, 201);
+        assert!(response.text().contains(&format!("\"name\":\"{name}\"")));
+        let location = location(&response);
+        assert!(location.ends_with(path), "{location}");
+        assert_eq!(server.get(path).text(), content);
+    }
+    let large = send(&server, "PUT", "/up/b", &[], &noise(110_000));
+    assert_eq!(large.status, 507);
+    let begun = send(
+        &server,
+        "PUT",
+        "/up/b",
+        &["Upload-Complete: ?0"],
+        &noise(90_000),
+    );
+    let id = location(&begun).rsplit('=').next().unwrap().to_owned();
+    assert!(
+        server
+            .path("html/state")
+            .join(&id[30..])
+            .join(&id)
+            .is_file()
+    );
+    let full = send(&server, "PUT", "/up/c", &[], &noise(20_000));
+    assert_eq!(full.status, 507);
+}
+
+#[test]
+fn digests_of_the_whole_are_compared() {
     let server = storing("upload_resumable on;");
-    // Of "hello world".
-    let digest = "sha-256=:uU0nuZNNPgilLlLX2n2r+sSE7+N6U4DukIj3rOLvzek=:";
     let (content, whole) = (
-        format!("Content-Digest: {digest}"),
-        format!("Repr-Digest: {digest}"),
+        format!("Content-Digest: {DIGEST}"),
+        format!("Repr-Digest: {DIGEST}"),
     );
     let begun = send(
         &server,
@@ -488,14 +583,19 @@ fn digests_are_compared() {
         &server,
         "PUT",
         "/up/a",
-        &["Upload-Complete: ?0", &whole],
+        &["Upload-Complete: ?0", &whole, "Want-Repr-Digest: sha-256=1"],
         b"hello ",
     );
+    let resource = location(&begun);
+    let last = send(&server, "PATCH", &resource, &headers, b"world");
     assert_eq!(
-        send(&server, "PATCH", &location(&begun), &headers, b"world").status,
-        201
+        (last.status, last.header("Repr-Digest")),
+        (201, Some(DIGEST))
     );
     assert_eq!(stored(&server, "a"), b"hello world");
+    let headers = [PARTIAL, "Upload-Offset: 11", "Upload-Complete: ?1"];
+    let again = send(&server, "PATCH", &resource, &headers, b"");
+    assert_eq!(again.header("Repr-Digest"), Some(DIGEST));
 }
 
 #[test]

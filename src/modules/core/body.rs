@@ -67,6 +67,11 @@ pub(super) fn temp_path(path: PathBuf, levels: [u8; 3]) -> TempPath {
 
 fn temp_path_row(d: &Use<'_>) -> Result<TempPath, Mistake> {
     let path = d.arg(0).strip_suffix(b"/").unwrap_or(d.arg(0));
+    Ok(temp_path(d.resolve_prefix(path), levels(d)?))
+}
+
+/// The levels of subfolders that follow a folder: how many digits name those of each level.
+pub fn levels(d: &Use<'_>) -> Result<[u8; 3], Mistake> {
     let mut levels = [0; 3];
     let mut digits = 0;
     for (i, level) in (1..d.count()).zip(&mut levels) {
@@ -79,5 +84,5 @@ fn temp_path_row(d: &Use<'_>) -> Result<TempPath, Mistake> {
         }
         *level = number as u8;
     }
-    Ok(temp_path(d.resolve_prefix(path), levels))
+    Ok(levels)
 }

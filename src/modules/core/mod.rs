@@ -3,7 +3,7 @@
 //! The rows stand in the files of this folder, by topic; what they fill in is
 //! [`Core`], which the runner and the protocols read.
 
-mod body;
+pub mod body;
 mod compression;
 mod error_log;
 mod error_pages;

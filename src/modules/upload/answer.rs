@@ -1,16 +1,20 @@
 //! What clients hear of their uploads: 201 with `Location` and a JSON list, or a redirect.
 
+use std::os::unix::ffi::OsStrExt;
+
+use super::digest::digest_field;
 use super::names::hex;
 use super::store::{Kind, Store, Stored};
 use crate::exchange::{Exchange, LocationKind, Response};
 use crate::http::escape::{Escape, escape, escape_json};
 use crate::http::{KnownHeader, Method, Status};
 
-/// The answer to a request whose files are stored.
-pub fn stored(exchange: &Exchange, store: &Store, stored: &[Stored]) -> Response {
+/// The answer to a request whose files are stored; with the digest of the only one if that is
+/// what the client `wants`.
+pub fn stored(exchange: &Exchange, store: &Store, stored: &[Stored], wants: bool) -> Response {
     let base = base(exchange, store);
     let first = stored.iter().find_map(|entry| match &entry.kind {
-        Kind::File { name, .. } => Some(url(&base, name)),
+        Kind::File { name, .. } => Some(url(&base, store, name)),
         _ => None,
     });
     if exchange.request.method() == Method::Post && wants_page(exchange) {
@@ -24,10 +28,16 @@ pub fn stored(exchange: &Exchange, store: &Store, stored: &[Stored]) -> Response
     } else {
         Status::OK
     };
-    Response {
+    let mut response = Response {
         location: first,
-        ..Response::bytes(status, "application/json", list(&base, stored))
+        ..Response::bytes(status, "application/json", list(&base, store, stored))
+    };
+    if let ([Stored { field: None, kind }], true) = (stored, wants)
+        && let Kind::File { digest, .. } = kind
+    {
+        response.headers.append("Repr-Digest", digest_field(digest));
     }
+    response
 }
 
 /// A browser that sent a form shows what it gets.
@@ -37,7 +47,7 @@ fn wants_page(exchange: &Exchange) -> bool {
 }
 
 /// One object for each part, in the order they came.
-fn list(base: &[u8], stored: &[Stored]) -> Vec<u8> {
+fn list(base: &[u8], store: &Store, stored: &[Stored]) -> Vec<u8> {
     let mut out = b"[".to_vec();
     for (index, entry) in stored.iter().enumerate() {
         out.extend_from_slice(if index > 0 { b",\n{" } else { b"{" });
@@ -59,7 +69,7 @@ fn list(base: &[u8], stored: &[Stored]) -> Vec<u8> {
                 out.extend_from_slice(format!(",\"size\":{size},").as_bytes());
                 member(&mut out, "sha256", hex(digest).as_bytes());
                 out.push(b',');
-                member(&mut out, "url", &url(base, name));
+                member(&mut out, "url", &url(base, store, name));
             }
         }
         out.push(b'}');
@@ -94,8 +104,12 @@ fn base(exchange: &Exchange, store: &Store) -> Vec<u8> {
     base
 }
 
-fn url(base: &[u8], name: &str) -> Vec<u8> {
+fn url(base: &[u8], store: &Store, name: &str) -> Vec<u8> {
     let mut url = base.to_vec();
+    for folder in &store.subfolders(name) {
+        url.extend_from_slice(folder.as_bytes());
+        url.push(b'/');
+    }
     escape(name.as_bytes(), Escape::UriComponent, &mut url);
     url
 }

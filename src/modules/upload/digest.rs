@@ -3,6 +3,8 @@
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
+use super::receive::field;
+use crate::exchange::Exchange;
 use crate::http::base64;
 
 /// A SHA-256 that grows with a file.
@@ -72,6 +74,28 @@ impl Check {
     }
 }
 
+/// What a request says of its body in `Content-Digest` and, where that is the whole, in
+/// `Repr-Digest`.
+pub fn checks_of(exchange: &Exchange) -> Vec<Check> {
+    let fields = ["Content-Digest", "Repr-Digest"].into_iter();
+    let fields = fields.filter_map(|name| field(exchange, name));
+    fields.filter_map(Check::of_digest_field).collect()
+}
+
+/// Whether the client would hear the SHA-256 of what was stored (`Want-Repr-Digest`).
+pub fn is_wanted(exchange: &Exchange) -> bool {
+    field(exchange, "Want-Repr-Digest").is_some_and(|wanted| {
+        let mut members = wanted.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        // A weight of 0 says that it is of no use.
+        members.any(|member| member.starts_with(b"sha-256=") && member != b"sha-256=0")
+    })
+}
+
+/// A SHA-256 as a digest field has it.
+pub fn digest_field(digest: &[u8]) -> String {
+    format!("sha-256=:{}:", base64::encode(digest))
+}
+
 /// The SHA-256 in a digest field (RFC 9530), if there is one.
 pub fn sha256_of_field(value: &[u8]) -> Option<Vec<u8>> {
     let mut members = value.split(|byte| *byte == b',');
@@ -110,6 +134,8 @@ mod tests {
             Some(false)
         );
         assert_eq!(holds(field("sha-512=:AA==:"), b""), None);
+        let told = sha256_of_field(sha.as_bytes()).map(|digest| digest_field(&digest));
+        assert_eq!(told.as_deref(), Some(sha));
         let mut whole = Sha::default();
         whole.update(b"hello world");
         assert_eq!(

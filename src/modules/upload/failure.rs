@@ -1,5 +1,6 @@
 //! Why an upload is not stored: a status for the client and a line for the error log.
 
+use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
@@ -18,7 +19,12 @@ pub struct Failure {
     pub headers: Headers,
     level: Level,
     message: String,
+    /// A description of the problem for programs (RFC 9457).
+    problem: Option<String>,
 }
+
+/// Where the types of problems are registered.
+const PROBLEMS: &str = "https://iana.org/assignments/http-problem-types";
 
 impl Failure {
     /// The client's doing.
@@ -28,6 +34,7 @@ impl Failure {
             headers: Headers::new(),
             level: Level::Error,
             message: message.into(),
+            problem: None,
         }
     }
 
@@ -87,14 +94,32 @@ impl Failure {
         self
     }
 
-    /// Writes to the error log why, and gives the response.
+    /// The same with a description for programs in place of a page: a registered type, a title,
+    /// and more members of that type.
+    pub fn with_problem(mut self, kind: &str, title: &str, more: &[(&str, u64)]) -> Failure {
+        let mut problem = format!("{{\"type\":\"{PROBLEMS}#{kind}\",\"title\":\"{title}\"");
+        for (name, number) in more {
+            let _ = write!(problem, ",\"{name}\":{number}");
+        }
+        self.problem = Some(problem + "}\n");
+        self
+    }
+
+    /// Writes to the error log why, and gives the response. A page of the configuration's own
+    /// counts more than a description.
     pub fn into_response(self, exchange: &Exchange) -> Response {
         if !self.message.is_empty() {
             exchange.log(self.level, format_args!("{}", self.message));
         }
+        let mut pages = exchange.location.core.error_pages.iter();
+        let has_page = pages.any(|rule| rule.statuses.contains(&self.status));
+        let response = match self.problem.filter(|_| !has_page) {
+            Some(problem) => Response::bytes(self.status, "application/problem+json", problem),
+            None => Response::page(self.status),
+        };
         Response {
             headers: self.headers,
-            ..Response::page(self.status)
+            ..response
         }
     }
 }

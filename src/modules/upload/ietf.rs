@@ -70,7 +70,7 @@ async fn create(exchange: &mut Exchange, store: &Store) -> Result<Response, Fail
     partial
         .append(exchange, check, reports)
         .await
-        .map_err(checked)?;
+        .map_err(|failure| checked(exchange, store, failure))?;
     if is_complete {
         return finish(exchange, store, &mut partial).await;
     }
@@ -92,17 +92,15 @@ fn begin(exchange: &Exchange, partial: &mut Partial<'_>, is_complete: bool) -> R
     }
 }
 
-/// Tells where the upload can be resumed before it comes, if the client would understand; whether
-/// it would.
+/// Tells where the upload can be resumed before it comes, if the client would understand: if it
+/// speaks an interop version.
 fn announce(
     exchange: &mut Exchange,
     store: &Store,
     partial: &Partial<'_>,
     location: &[u8],
-) -> bool {
-    let Some(version) = version(exchange) else {
-        return false;
-    };
+) -> Option<u64> {
+    let version = version(exchange)?;
     let mut headers = Headers::new();
     headers.append("Location", location.to_vec());
     headers.append("Upload-Draft-Interop-Version", version.to_string());
@@ -110,7 +108,7 @@ fn announce(
     exchange
         .body
         .inform(Status::UPLOAD_RESUMPTION_SUPPORTED, &headers);
-    true
+    Some(version)
 }
 
 /// Upload append (section 4.4 of the draft).
@@ -129,9 +127,9 @@ async fn append(exchange: &mut Exchange, store: &Store, id: &str) -> Result<Resp
     let mut partial = Partial::open(store, id).await?;
     let is_repeated = partial.is_finished() && is_complete && !exchange.body.is_pending();
     if offset != partial.offset || partial.is_finished() && !is_repeated {
-        let message = "client appended to an upload at a wrong offset";
-        return Err(Failure::of_client(Status::CONFLICT, message)
-            .with("Upload-Offset", partial.offset.to_string())
+        let known = partial.offset.to_string();
+        return Err(misplaced(offset, partial.offset)
+            .with("Upload-Offset", known)
             .with("Upload-Complete", "?0"));
     }
     if is_repeated {
@@ -140,17 +138,38 @@ async fn append(exchange: &mut Exchange, store: &Store, id: &str) -> Result<Resp
     begin(exchange, &mut partial, is_complete)
         .map_err(|failure| failure.with("Upload-Complete", "?0"))?;
     let check = field(exchange, "Content-Digest").and_then(Check::of_digest_field);
-    let reports = version(exchange).is_some();
+    let reports = version(exchange);
     partial
         .append(exchange, check, reports)
         .await
-        .map_err(checked)?;
+        .map_err(|failure| checked(exchange, store, failure))?;
     if is_complete {
         return finish(exchange, store, &mut partial).await;
     }
     let mut response = Response::new(Status::NO_CONTENT);
     describe(&mut response.headers, exchange, store, &partial);
     Ok(response)
+}
+
+/// An append at a wrong offset, or to an upload that is complete.
+fn misplaced(provided: u64, expected: u64) -> Failure {
+    if provided == expected {
+        let message = "client appended to an upload that is complete";
+        let title = "the upload is already completed";
+        return Failure::of_client(Status::CONFLICT, message).with_problem(
+            "completed-upload",
+            title,
+            &[],
+        );
+    }
+    let message = "client appended to an upload at a wrong offset";
+    let title = "offset from request does not match offset of resource";
+    let offsets = [("expected-offset", expected), ("provided-offset", provided)];
+    Failure::of_client(Status::CONFLICT, message).with_problem(
+        "mismatching-upload-offset",
+        title,
+        &offsets,
+    )
 }
 
 /// The answer to the whole upload, marked as such.
@@ -186,10 +205,16 @@ fn describe(headers: &mut Headers, exchange: &Exchange, store: &Store, partial: 
     headers.append("Upload-Limit", limits(exchange, store, Some(partial)));
 }
 
-/// This protocol has no status of its own for a wrong digest.
-fn checked(mut failure: Failure) -> Failure {
-    if failure.status == Status::CHECKSUM_MISMATCH {
-        failure.status = Status::BAD_REQUEST;
+/// An append that failed: this protocol has no status of its own for a wrong digest, and tells
+/// limits to those who exceed them.
+fn checked(exchange: &Exchange, store: &Store, mut failure: Failure) -> Failure {
+    match failure.status {
+        Status::CHECKSUM_MISMATCH => failure.status = Status::BAD_REQUEST,
+        Status::REQUEST_ENTITY_TOO_LARGE => {
+            let limits = limits(exchange, store, None);
+            failure = failure.with("Upload-Limit", limits);
+        }
+        _ => {}
     }
     failure.with("Upload-Complete", "?0")
 }

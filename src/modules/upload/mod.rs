@@ -14,6 +14,7 @@ mod names;
 mod partial;
 mod receive;
 mod resumable;
+mod room;
 mod rows;
 mod store;
 #[cfg(test)]
@@ -113,8 +114,9 @@ async fn serve(
         _ => {
             let naming = Naming::of(exchange, &store);
             let parts = receive::receive(exchange, &store, &naming).await?;
-            let stored = store.commit(parts, &naming)?;
-            Ok(answer::stored(exchange, &store, &stored))
+            let stored = store.commit(parts, &naming).await?;
+            let wants = digest::is_wanted(exchange);
+            Ok(answer::stored(exchange, &store, &stored, wants))
         }
     }
 }

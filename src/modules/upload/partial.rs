@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::digest::{Check, Sha};
 use super::failure::Failure;
 use super::receive::{Pace, pull, too_large};
+use super::resumable::inconsistent;
 use super::store::{self, STATE, STOP, Store};
 use crate::event;
 use crate::exchange::Exchange;
@@ -43,6 +44,9 @@ pub struct State {
     pub form: Option<String>,
     /// What the SHA-256 of the whole must be.
     pub sha256: Option<Vec<u8>>,
+    /// Whether the client would hear the SHA-256 of the whole.
+    #[serde(default)]
+    pub wants_digest: bool,
     /// tus's `Upload-Metadata`, which is given back as it came.
     pub metadata: Option<String>,
     /// Once the upload is stored: how the client was told.
@@ -60,6 +64,8 @@ pub struct Answer {
     pub body: String,
     /// The length of the content.
     pub size: u64,
+    /// `Repr-Digest`.
+    pub digest: Option<String>,
 }
 
 /// An unfinished upload that nobody else has in hand.
@@ -187,8 +193,9 @@ impl<'a> Partial<'a> {
             return Err(too_large(limit));
         }
         if self.state.length.is_some_and(|known| known != length) || length < self.offset {
-            let message = "client sent inconsistent lengths of an upload";
-            return Err(Failure::of_client(Status::BAD_REQUEST, message));
+            return Err(inconsistent(
+                "client sent inconsistent lengths of an upload",
+            ));
         }
         if self.state.length.is_none() {
             self.state.length = Some(length);
@@ -198,12 +205,12 @@ impl<'a> Partial<'a> {
     }
 
     /// Appends the request's body. What has come before the client left stays, unless `check`
-    /// could not be made.
+    /// could not be made. `reports` is the interop version of a client that hears how far it is.
     pub async fn append(
         &mut self,
         exchange: &mut Exchange,
         check: Option<Check>,
-        reports: bool,
+        reports: Option<u64>,
     ) -> Result<(), Failure> {
         self.fate = CLIENT_LEFT;
         self.unverified = check.is_some().then_some(self.offset);
@@ -225,7 +232,7 @@ impl<'a> Partial<'a> {
         &mut self,
         exchange: &mut Exchange,
         mut check: Option<Check>,
-        reports: bool,
+        reports: Option<u64>,
     ) -> Result<(), Failure> {
         let stop = self.store.hidden(&self.id, STOP);
         let proceed = || match stop.exists() {
@@ -244,9 +251,12 @@ impl<'a> Partial<'a> {
             if let Some(check) = &mut check {
                 check.update(&buffer);
             }
-            if reports && self.offset - reported >= REPORT {
+            if let Some(version) = reports
+                && self.offset - reported >= REPORT
+            {
                 reported = self.offset;
                 let mut headers = Headers::new();
+                headers.append("Upload-Draft-Interop-Version", version.to_string());
                 headers.append("Upload-Offset", self.offset.to_string());
                 exchange
                     .body
@@ -255,7 +265,7 @@ impl<'a> Partial<'a> {
             pace.keep(buffer.len()).await;
         }
         match check.is_none_or(Check::holds) {
-            true => Ok(()),
+            true => self.sync().await,
             false => {
                 let message = "the content of an upload is not what its checksum says";
                 Err(Failure::of_client(Status::CHECKSUM_MISMATCH, message))
@@ -268,8 +278,9 @@ impl<'a> Partial<'a> {
         let limit = self.store.settings.max_file_size;
         if self.state.length.is_some_and(|length| end > length) {
             self.remove();
-            let message = "client sent more of an upload than its length";
-            return Err(Failure::of_client(Status::BAD_REQUEST, message));
+            return Err(inconsistent(
+                "client sent more of an upload than its length",
+            ));
         }
         if limit > 0 && end > limit {
             self.remove();
@@ -295,6 +306,16 @@ impl<'a> Partial<'a> {
             digest.update(bytes);
         }
         Ok(())
+    }
+
+    /// Has what came on disk before the client hears that it need not send it again.
+    async fn sync(&self) -> Result<(), Failure> {
+        match &self.file {
+            Some(file) if self.store.settings.fsync => {
+                store::sync(file, &self.store.hidden(&self.id, "")).await
+            }
+            _ => Ok(()),
+        }
     }
 
     fn drop_unverified(&mut self) {

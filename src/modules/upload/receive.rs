@@ -5,9 +5,11 @@ use std::ops::AddAssign;
 use std::pin::pin;
 use std::time::Duration;
 
+use super::digest::{self, Check};
 use super::failure::Failure;
 use super::names::{clean, of_disposition};
-use super::store::{Room, Store, Temporary};
+use super::room::Room;
+use super::store::{Store, Temporary};
 use crate::event::{self, Instant, Raced};
 use crate::exchange::{Exchange, LocationKind};
 use crate::http::{KnownHeader, Method, Status};
@@ -114,13 +116,21 @@ pub async fn receive(
         }
         sorter.announce(exchange.request.framing.content_length.unwrap_or(0))?;
     }
+    let mut checks = digest::checks_of(exchange);
     let mut pace = Pace::new(store.settings.limit_rate);
     let mut buffer = Vec::new();
     while pull(exchange, &mut buffer, || Ok(())).await? > 0 {
         sorter.take(&buffer)?;
+        checks.iter_mut().for_each(|check| check.update(&buffer));
         pace.keep(buffer.len()).await;
     }
-    sorter.finish()
+    match checks.into_iter().all(Check::holds) {
+        true => sorter.finish(),
+        false => {
+            let message = "the content of an upload is not what its digest says";
+            Err(Failure::of_client(Status::BAD_REQUEST, message))
+        }
+    }
 }
 
 /// Replaces what is in `buffer` by the next bytes of the body, and gives how many there are. Now

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
 use super::answer;
-use super::digest::Sha;
+use super::digest::{self, Sha};
 use super::failure::Failure;
 use super::partial::{Answer, Partial, State};
 use super::receive::{self, Content, Naming, Part, Sorter};
@@ -36,6 +36,7 @@ pub fn state(exchange: &Exchange, store: &Store) -> Result<State, Failure> {
     Ok(State {
         name: naming.name,
         form: form.map(str::to_owned),
+        wants_digest: digest::is_wanted(exchange),
         ..State::default()
     })
 }
@@ -85,6 +86,15 @@ pub fn options(exchange: &Exchange, store: &Store) -> Response {
     response
 }
 
+/// The lengths that a client tells do not agree with each other or with what it sends.
+pub fn inconsistent(message: &str) -> Failure {
+    Failure::of_client(Status::BAD_REQUEST, message).with_problem(
+        "inconsistent-upload-length",
+        "inconsistent length values for upload",
+        &[],
+    )
+}
+
 /// Stores an upload that is whole, and gives the answer the first request would have got had it
 /// brought everything. A form is sorted into its parts only now.
 pub async fn complete(
@@ -101,7 +111,7 @@ pub async fn complete(
         .is_some_and(|length| length != partial.offset)
     {
         let message = "client completed an upload that is shorter than its length";
-        return Err(Failure::of_client(Status::BAD_REQUEST, message));
+        return Err(inconsistent(message));
     }
     let naming = Naming {
         name: partial.state.name.clone(),
@@ -109,11 +119,12 @@ pub async fn complete(
     };
     let size = partial.offset;
     let outcome = match whole(store, partial).await {
-        Ok(parts) => store.commit(parts, &naming),
+        Ok(parts) => store.commit(parts, &naming).await,
         Err(failure) => Err(failure),
     };
     let stored = outcome.inspect_err(|_| partial.remove())?;
-    let response = answer::stored(exchange, store, &stored);
+    let wants = partial.state.wants_digest;
+    let response = answer::stored(exchange, store, &stored, wants);
     partial.finish(answer_of(&response, size))?;
     Ok(response)
 }
@@ -189,6 +200,7 @@ fn answer_of(response: &Response, size: u64) -> Answer {
         location: response.location.as_deref().map(text).unwrap_or_default(),
         body,
         size,
+        digest: response.headers.get_all(b"Repr-Digest").next().map(text),
     }
 }
 
@@ -196,8 +208,12 @@ fn answer_of(response: &Response, size: u64) -> Answer {
 fn replay(answer: &Answer) -> Response {
     let status = Status::from_u16(answer.status).unwrap_or_default();
     let location = answer.location.clone().into_bytes();
-    Response {
+    let mut response = Response {
         location: (!location.is_empty()).then_some(location),
         ..Response::bytes(status, "application/json", answer.body.clone())
+    };
+    if let Some(digest) = &answer.digest {
+        response.headers.append("Repr-Digest", digest.clone());
     }
+    response
 }

@@ -11,6 +11,7 @@ use crate::config::tree::bytes_of;
 use crate::config::units;
 use crate::config::{Directive, Mistake, Use, directive};
 use crate::exchange::Template;
+use crate::modules::core::body::levels;
 
 /// What happens to an upload whose name is taken (`upload_exists`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub enum Exists {
 #[allow(missing_docs)] // Each field is the directive of the same name; 0 is no limit.
 pub struct Settings {
     pub store: Option<Template>,
+    /// Digits of the names of subfolders, level by level.
+    pub store_levels: [u8; 3],
     pub url: Option<Template>,
     pub redirect: Option<Template>,
     /// Permission bits.
@@ -41,7 +44,9 @@ pub struct Settings {
     pub quota: u64,
     pub min_free: u64,
     pub resumable: bool,
+    pub fsync: bool,
     pub state_store: Option<PathBuf>,
+    pub state_levels: [u8; 3],
     pub expires: Duration,
     /// First and last status of each range.
     pub cleanup: Rc<[(u16, u16)]>,
@@ -51,6 +56,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             store: None,
+            store_levels: [0; 3],
             url: None,
             redirect: None,
             access: 0o600,
@@ -63,7 +69,9 @@ impl Default for Settings {
             quota: 0,
             min_free: 0,
             resumable: false,
+            fsync: false,
             state_store: None,
+            state_levels: [0; 3],
             expires: Duration::from_secs(24 * 60 * 60),
             cleanup: Rc::from([]),
         }
@@ -71,12 +79,17 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The store's folder if it does not exist: it is to be made, and given to those who write to
-    /// it. One that exists belongs to whom it belongs, and what requests name is made by requests.
-    pub fn missing_folder(&self) -> Option<Vec<u8>> {
-        let path = self.store.as_ref()?.literal()?;
-        let exists = Path::new(OsStr::from_bytes(path)).exists();
-        (!exists).then(|| path.to_vec())
+    /// The folders that do not exist yet: they are to be made, and given to those who write to
+    /// them. One that exists belongs to whom it belongs, and what requests name is made by requests.
+    pub fn missing_folders(&self) -> Vec<Vec<u8>> {
+        let Some(store) = &self.store else {
+            return Vec::new();
+        };
+        let state = self.state_store.clone().map(bytes_of);
+        let folders = store.literal().map(<[u8]>::to_vec).into_iter().chain(state);
+        folders
+            .filter(|path| !Path::new(OsStr::from_bytes(path)).exists())
+            .collect()
     }
 
     /// Whether `upload_cleanup` names that status.
@@ -95,11 +108,13 @@ const fn row(name: &'static str) -> Row {
 /// Where files go, and what is said of them.
 pub(super) const STORING: &[Row] = &[
     row("upload_store")
-        .syntax("directory | off")
+        .syntax("directory [level1 [level2 [level3]]] | off")
         .default("off")
-        .doc("Keeps the files that clients send with POST or PUT in this folder, which may contain variables.")
+        .between(1, 4)
+        .doc("Keeps the files that clients send with POST or PUT in this folder, which may contain variables, or in subfolders chosen by the last digits of their names' SHA-256.")
         .set(|s, d| {
             s.store = folder(d)?;
+            s.store_levels = levels(d)?;
             Ok(())
         }),
     row("upload_store_access")
@@ -124,6 +139,12 @@ pub(super) const STORING: &[Row] = &[
             s.exists = d.one_of(0, &words)?;
             Ok(())
         }),
+    row("upload_fsync")
+        .syntax("on | off")
+        .default("off")
+        .flag()
+        .doc("Has each file on disk before it gets its name, and the name before the answer, so that what was answered survives a power failure.")
+        .set(|s, d| d.flag().map(|on| s.fsync = on)),
     row("upload_url")
         .syntax("uri")
         .doc("Sets under which URI stored files are found, for the answer; by default it is that of the location.")
@@ -196,10 +217,12 @@ pub(super) const RESUMING: &[Row] = &[
         .doc("Lets clients resume interrupted uploads, by the IETF's protocol or by tus 1.0.")
         .set(|s, d| d.flag().map(|on| s.resumable = on)),
     row("upload_state_store")
-        .syntax("directory")
-        .doc("Keeps unfinished uploads in this folder, which must be in the store's file system; by default in \".uploads\" below the store.")
+        .syntax("directory [level1 [level2 [level3]]]")
+        .between(1, 4)
+        .doc("Keeps unfinished uploads in this folder or subfolders of it, which must be in the store's file system; by default in \".uploads\" below the store.")
         .set(|s, d| {
             s.state_store = Some(d.prefix_path(0));
+            s.state_levels = levels(d)?;
             Ok(())
         }),
     row("upload_expires")

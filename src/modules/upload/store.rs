@@ -10,9 +10,8 @@ use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, Metadata};
 use std::io;
 use std::io::Write;
-use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
@@ -22,8 +21,8 @@ use super::failure::Failure;
 use super::names::{generated, hex, numbered};
 use super::receive::{Content, Naming, Part};
 use super::rows::{Exists, Settings};
-use crate::event::{Instant, now};
-use crate::exchange::Exchange;
+use crate::event::{Instant, now, offload};
+use crate::exchange::{Exchange, subfolders};
 use crate::http::Status;
 use crate::log::level::Level;
 use crate::sys::{fs as system, random};
@@ -49,9 +48,6 @@ const SWEEP: Duration = Duration::from_secs(60);
 /// How many numbers are tried for a name that is taken (`upload_exists number`).
 const NUMBERS: u32 = 10_000;
 
-/// After how many bytes the room that is left is looked at anew.
-const RECKON: u64 = 16 << 20;
-
 /// Whether a path leads into a hidden folder, where nobody may look.
 pub fn is_hidden(path: &[u8]) -> bool {
     path.split(|byte| *byte == b'/')
@@ -62,8 +58,10 @@ pub fn is_hidden(path: &[u8]) -> bool {
 pub struct Store {
     /// How files are stored.
     pub settings: Rc<Settings>,
-    folder: PathBuf,
-    hidden: PathBuf,
+    /// Where they go.
+    pub folder: PathBuf,
+    /// Where they are until they are whole.
+    pub hidden: PathBuf,
 }
 
 /// A file that has its final name.
@@ -119,14 +117,34 @@ impl Store {
 
     /// Where the description, the content … of an unfinished upload is.
     pub fn hidden(&self, id: &str, extension: &str) -> PathBuf {
-        let mut path = self.hidden.join(id);
+        let mut path = self.hidden.clone();
+        path.push(subfolders(self.settings.state_levels, id.as_bytes()));
+        path.push(id);
         path.set_extension(extension);
+        path
+    }
+
+    /// The subfolders that a file of that name belongs in; they are digits only.
+    pub fn subfolders(&self, name: &str) -> PathBuf {
+        let levels = self.settings.store_levels;
+        if levels[0] == 0 {
+            return PathBuf::new();
+        }
+        let mut digest = Sha::default();
+        digest.update(name.as_bytes());
+        subfolders(levels, hex(&digest.finish()).as_bytes())
+    }
+
+    /// Where the file of that name is.
+    fn place(&self, name: &str) -> PathBuf {
+        let mut path = self.folder.join(self.subfolders(name));
+        path.push(name);
         path
     }
 
     /// Whether a file of that name is there.
     pub fn has(&self, name: &str) -> bool {
-        fs::symlink_metadata(self.folder.join(name)).is_ok()
+        fs::symlink_metadata(self.place(name)).is_ok()
     }
 
     /// A new hidden file that vanishes unless it is committed.
@@ -143,9 +161,10 @@ impl Store {
     }
 
     /// Gives whole files their names. Either all of them are stored or none is.
-    pub fn commit(&self, parts: Vec<Part>, naming: &Naming) -> Result<Vec<Stored>, Failure> {
+    pub async fn commit(&self, parts: Vec<Part>, naming: &Naming) -> Result<Vec<Stored>, Failure> {
         let mut stored = Vec::with_capacity(parts.len());
         self.check_quota()?;
+        self.sync_files(&parts).await?;
         for part in parts {
             let kind = match part.content {
                 Content::File { name, file } => {
@@ -166,7 +185,31 @@ impl Store {
                 kind,
             });
         }
+        self.sync_names(&stored).await?;
         Ok(stored)
+    }
+
+    /// Has whole files on disk before they get their names (`upload_fsync`).
+    async fn sync_files(&self, parts: &[Part]) -> Result<(), Failure> {
+        for part in parts.iter().filter(|_| self.settings.fsync) {
+            if let Content::File { file, .. } = &part.content {
+                sync(&file.file, &file.path).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the names on disk before the client hears of them.
+    async fn sync_names(&self, stored: &[Stored]) -> Result<(), Failure> {
+        for entry in stored.iter().filter(|_| self.settings.fsync) {
+            if let Kind::File { name, .. } = &entry.kind {
+                let folder = self.folder.join(self.subfolders(name));
+                let opened = File::open(&folder);
+                let opened = opened.map_err(|e| Failure::of_file("opening", &folder, &e))?;
+                sync(&opened, &folder).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Gives one file its name, or another one if the name is taken and that is allowed.
@@ -188,8 +231,13 @@ impl Store {
     fn rename(&self, from: &Path, wanted: String) -> Result<(String, bool), Failure> {
         let mut name = wanted.clone();
         for number in 1..NUMBERS {
-            let to = self.folder.join(&name);
-            match system::rename_new(from, &to) {
+            let to = self.place(&name);
+            let mut renamed = system::rename_new(from, &to);
+            if is_missing(&renamed) {
+                make_folder(to.parent().unwrap_or(&to), 0o755)?;
+                renamed = system::rename_new(from, &to);
+            }
+            match renamed {
                 Ok(()) => return Ok((name, true)),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(Failure::of_file("renaming to", &to, &error)),
@@ -221,44 +269,9 @@ impl Store {
                 name, new: true, ..
             } = &entry.kind
             {
-                let _ = fs::remove_file(self.folder.join(name));
+                let _ = fs::remove_file(self.place(name));
             }
         }
-    }
-
-    /// Fails if the store holds more than its quota, what is hidden included.
-    fn check_quota(&self) -> Result<(), Failure> {
-        match self.settings.quota {
-            quota if quota > 0 && self.used() > quota => Err(self.over_quota()),
-            _ => Ok(()),
-        }
-    }
-
-    fn over_quota(&self) -> Failure {
-        let message = format!(
-            "the files in \"{}\" would exceed {} bytes, the limit of \"upload_quota\"",
-            self.folder.display(),
-            self.settings.quota
-        );
-        Failure::of_client(Status::INSUFFICIENT_STORAGE, message)
-    }
-
-    /// The bytes that all files of the store hold.
-    fn used(&self) -> u64 {
-        let folders = [&self.folder, &self.hidden];
-        let entries = folders.into_iter().flat_map(entries);
-        entries.map(|(_, metadata)| metadata.len()).sum()
-    }
-
-    /// The bytes that may still come: an account for one upload.
-    pub fn room(&self) -> Result<Room<'_>, Failure> {
-        let mut room = Room {
-            store: self,
-            left: 0,
-            reckon: 0,
-        };
-        room.reckon(0)?;
-        Ok(room)
     }
 
     /// Removes what nobody will come back for, if that was not done a moment ago.
@@ -277,7 +290,7 @@ impl Store {
         if !due {
             return;
         }
-        for (path, metadata) in entries(&self.hidden) {
+        for (path, metadata) in files_in(&self.hidden, depth(self.settings.state_levels)) {
             if self.is_leftover(&path, &metadata) {
                 let removed = fs::remove_file(&path).is_ok();
                 if removed {
@@ -328,21 +341,55 @@ fn make_folder(path: &Path, mode: u32) -> Result<(), Failure> {
     made.map_err(|error| Failure::of_file("making the folder", path, &error))
 }
 
-/// The regular files in a folder; none if it can't be read.
-fn entries(folder: &PathBuf) -> impl Iterator<Item = (PathBuf, Metadata)> + use<> {
+/// Has a file or folder on disk; others get their turn meanwhile.
+pub async fn sync(file: &File, path: &Path) -> Result<(), Failure> {
+    let synced = match file.try_clone() {
+        Ok(file) => offload(move || file.sync_all()).await.flatten(),
+        Err(error) => Err(error),
+    };
+    synced.map_err(|error| Failure::of_file("writing to disk", path, &error))
+}
+
+/// How many levels there are.
+pub fn depth(levels: [u8; 3]) -> usize {
+    levels.iter().filter(|level| **level > 0).count()
+}
+
+/// The regular files in a folder and in so many levels of subfolders; none where it can't be read.
+pub fn files_in(folder: &Path, depth: usize) -> Vec<(PathBuf, Metadata)> {
+    let mut files = Vec::new();
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.filter_map(|entry| {
-        let metadata = entry.metadata().ok()?;
-        metadata.is_file().then(|| (entry.path(), metadata))
-    })
+    for entry in entries {
+        let Ok(metadata) = entry.metadata() else {
+            continue;
+        };
+        if metadata.is_file() {
+            files.push((entry.path(), metadata));
+        } else if depth > 0 && metadata.is_dir() && entry.file_name() != HIDDEN {
+            files.extend(files_in(&entry.path(), depth - 1));
+        }
+    }
+    files
+}
+
+fn is_missing<T>(outcome: &io::Result<T>) -> bool {
+    matches!(outcome, Err(error) if error.kind() == io::ErrorKind::NotFound)
 }
 
 /// A new file with a lock on it. Between the two somebody may take it for a leftover.
 pub fn create_locked(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.read(true).write(true).create_new(true).mode(0o600);
     loop {
-        let mut options = File::options();
-        options.read(true).write(true).create_new(true);
-        let file = std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600).open(path)?;
+        let mut opened = options.open(path);
+        if let (true, Some(folder)) = (is_missing(&opened), path.parent()) {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(folder)?;
+            opened = options.open(path);
+        }
+        let file = opened?;
         if file.try_lock().is_ok() && file.metadata()?.nlink() > 0 {
             return Ok(file);
         }
@@ -393,65 +440,4 @@ impl Drop for Temporary {
             let _ = fs::remove_file(&self.path);
         }
     }
-}
-
-/// How much one upload may still write, by quota and by what is free.
-pub struct Room<'a> {
-    store: &'a Store,
-    left: u64,
-    /// After so many bytes the next look.
-    reckon: u64,
-}
-
-impl Room<'_> {
-    /// Takes room for bytes about to be written.
-    ///
-    /// # Errors
-    /// 507 if there is none.
-    pub fn take(&mut self, bytes: u64) -> Result<(), Failure> {
-        if bytes >= self.reckon {
-            self.reckon(bytes)?;
-        }
-        self.reckon = self.reckon.saturating_sub(bytes);
-        self.left -= bytes;
-        Ok(())
-    }
-
-    /// Fails if so much can't be had, without taking it.
-    pub fn check(&mut self, bytes: u64) -> Result<(), Failure> {
-        self.reckon(bytes)
-    }
-
-    /// Looks how much is left, others' writing included.
-    fn reckon(&mut self, needed: u64) -> Result<(), Failure> {
-        let settings = &self.store.settings;
-        self.left = u64::MAX;
-        if settings.min_free > 0 {
-            let free = free_space(&self.store.hidden)?;
-            self.left = free.saturating_sub(settings.min_free);
-            if self.left < needed || free < settings.min_free {
-                let message = format!(
-                    "an upload of {needed} bytes or more to \"{}\" would leave less free than \
-                     {} bytes, the limit of \"upload_min_free\": there are {free}",
-                    self.store.folder.display(),
-                    settings.min_free
-                );
-                return Err(Failure::of_client(Status::INSUFFICIENT_STORAGE, message));
-            }
-        }
-        if settings.quota > 0 {
-            let used = self.store.used();
-            self.left = self.left.min(settings.quota.saturating_sub(used));
-            if self.left < needed || used > settings.quota {
-                return Err(self.store.over_quota());
-            }
-        }
-        self.reckon = self.left.min(RECKON);
-        Ok(())
-    }
-}
-
-fn free_space(folder: &Path) -> Result<u64, Failure> {
-    let space = File::open(folder).and_then(|folder| system::free_space(folder.as_fd()));
-    space.map_err(|error| Failure::of_file("asking for the free space of", folder, &error))
 }

@@ -19,18 +19,25 @@ fn folders() {
     assert_eq!(store("upload_store off;"), None);
     assert_eq!(store("upload_store up/;").as_deref(), Some("/srv/up"));
     assert_eq!(store("upload_store /up;").as_deref(), Some("/up"));
-    assert!(
-        settings("upload_store /up/$remote_addr;")
-            .missing_folder()
-            .is_none()
-    );
+    for (text, expected) in [
+        ("upload_store /up/$remote_addr;", vec![]),
+        ("upload_store no/such 1 2;", vec!["/srv/no/such"]),
+        (
+            "upload_store no/such; upload_state_store s;",
+            vec!["/srv/no/such", "/srv/s"],
+        ),
+        ("upload_store /tmp;", vec![]),
+        ("upload_state_store s;", vec![]),
+    ] {
+        let missing = settings(text).missing_folders();
+        let missing = missing.iter().map(|path| String::from_utf8_lossy(path));
+        assert_eq!(missing.collect::<Vec<_>>(), expected, "{text}");
+    }
+    let levels = settings("upload_store /a 1 2; upload_state_store b 3;");
     assert_eq!(
-        settings("upload_store no/such;")
-            .missing_folder()
-            .as_deref(),
-        Some(&b"/srv/no/such"[..])
+        (levels.store_levels, levels.state_levels),
+        ([1, 2, 0], [3, 0, 0])
     );
-    assert!(settings("upload_store /tmp;").missing_folder().is_none());
     let state = settings("upload_state_store state;").state_store;
     assert_eq!(state.as_deref(), Some(std::path::Path::new("/srv/state")));
 }
@@ -55,7 +62,7 @@ fn values() {
         "upload_exists number; upload_max_file_size 1g; upload_max_part_header_len 1k;
          upload_max_files 3; upload_max_field_size 2k; upload_limit_rate 10k; upload_quota 2g;
          upload_min_free 1m; upload_resumable on; upload_expires 2h; upload_url /f;
-         upload_redirect /done; upload_buffer_size 8k; upload_cleanup 400 404 499 500-505;",
+         upload_redirect /done; upload_buffer_size 8k; upload_fsync on; upload_cleanup 400 404 499 500-505;",
     );
     assert_eq!(settings.exists, Exists::Number);
     assert_eq!(
@@ -67,7 +74,7 @@ fn values() {
         (1024, 2048)
     );
     assert_eq!((settings.max_files, settings.limit_rate), (3, 10240));
-    assert!(settings.resumable && settings.expires.as_secs() == 7200);
+    assert!(settings.resumable && settings.fsync && settings.expires.as_secs() == 7200);
     let cleaned = [400, 404, 499, 500, 503, 505].map(|status| settings.cleans_up(status));
     assert_eq!(cleaned, [true; 6]);
     assert!(
@@ -91,6 +98,10 @@ fn mistakes() {
         (
             "upload_store_access me:rw;",
             "\"upload_store_access\" directive invalid value",
+        ),
+        (
+            "upload_store /up 0;",
+            "\"upload_store\" directive invalid value",
         ),
         (
             "upload_cleanup 200;",

@@ -95,7 +95,7 @@ async fn create(exchange: &mut Exchange, store: &Store) -> Result<Response, Fail
     let media_type = exchange.request.known(KnownHeader::ContentType);
     if media_type == Some(MEDIA_TYPE) {
         let check = check(exchange).inspect_err(|_| partial.remove())?;
-        partial.append(exchange, check, false).await?;
+        partial.append(exchange, check, None).await?;
     }
     let mut response = Response::new(Status::CREATED);
     response.headers.append("Location", location);
@@ -130,7 +130,7 @@ async fn append(exchange: &mut Exchange, store: &Store, id: &str) -> Result<Resp
         partial.set_length(length)?;
     }
     if !partial.is_finished() {
-        partial.append(exchange, check, false).await?;
+        partial.append(exchange, check, None).await?;
     }
     let mut response = Response::new(Status::NO_CONTENT);
     proceed(exchange, store, &mut partial, &mut response).await?;
