@@ -348,14 +348,27 @@ pub fn rename_new(
     }
 }
 
-/// How many bytes an unprivileged user may still write to the file system of `fd`.
-pub fn free_space(fd: BorrowedFd<'_>) -> io::Result<u64> {
+/// What a file system has room for, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// What an unprivileged user may still write.
+    pub free: u64,
+    /// What is taken.
+    pub used: u64,
+}
+
+/// How much room there is in the file system of `fd`.
+pub fn space(fd: BorrowedFd<'_>) -> io::Result<Space> {
     let mut stat = MaybeUninit::<libc::statvfs>::zeroed();
     // SAFETY: there is room for the answer.
     check(unsafe { libc::fstatvfs(fd.as_raw_fd(), stat.as_mut_ptr()) })?;
     // SAFETY: zeroes are a valid `statvfs`, and the call has filled it in.
     let stat = unsafe { stat.assume_init() };
-    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
+    Ok(Space {
+        free: bytes(stat.f_bavail),
+        used: bytes(stat.f_blocks.saturating_sub(stat.f_bfree)),
+    })
 }
 
 /// Changes the owner; `None` leaves the group as it is.
@@ -408,7 +421,8 @@ mod tests {
         assert_eq!(taken.kind(), io::ErrorKind::AlreadyExists);
         rename_new(&path("a"), &path("c")).unwrap();
         assert_eq!(std::fs::read(path("c")).unwrap(), b"a");
-        assert!(free_space(open(folder.path(), Flags::READ).unwrap().as_fd()).unwrap() > 0);
+        let space = space(open(folder.path(), Flags::READ).unwrap().as_fd()).unwrap();
+        assert!(space.free > 0 && space.used > 0, "{space:?}");
     }
 
     #[test]

@@ -170,6 +170,14 @@ fn properties_are_shown() {
                    <D:status>HTTP/1.1 404 Not Found</D:status>";
     assert!(shown.text().contains(missing), "{}", shown.text());
 
+    // What a desktop shows of the disk; a file has no room.
+    let asked = "<propfind xmlns='DAV:'><prop><quota-available-bytes/><quota-used-bytes/></prop></propfind>";
+    for (path, status) in [("/folder/", "200 OK"), ("/file", "404 Not Found")] {
+        let shown = send(&server, &format!("PROPFIND {path}\nDepth: 0"), asked);
+        let quota = shown.text().rsplit_once("quota-used-bytes").unwrap().1;
+        assert!(quota.contains(status), "{}", shown.text());
+    }
+
     for (head, body, status) in [
         ("PROPFIND /none", "", 404),
         ("PROPFIND /file/", "", 404),
@@ -290,6 +298,135 @@ fn a_deep_lock_guards_all_that_is_below() {
         send(&server, "LOCK /file", "<lockinfo xmlns='DAV:'/>").status,
         400
     );
+}
+
+/// Runs `act` while nothing can be made in or removed from a folder.
+fn while_frozen(server: &Server, folder: &str, act: impl FnOnce()) {
+    let path = server.path(folder);
+    let set = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    set(0o555);
+    act();
+    set(0o777);
+}
+
+#[test]
+fn what_can_not_be_removed_is_told() {
+    let server = serve("location /nginx/ { dav_rfc4918 off; }");
+    for folder in ["tree", "nginx/tree"] {
+        for name in ["gone/1", "stays/a & b", "stays/inner/3", "2"] {
+            server.write(&format!("dav/{folder}/{name}"), name);
+        }
+        for inner in ["", "gone", "stays/inner"] {
+            let path = server.path(&format!("dav/{folder}/{inner}"));
+            fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
+        }
+    }
+    let path = server.path("dav/nginx");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
+    let locked = send(&server, "LOCK /tree/stays/inner", LOCK);
+    let token = locked.header("Lock-Token").unwrap().to_owned();
+    while_frozen(&server, "dav/tree/stays", || {
+        let known = format!("DELETE /tree\nIf: </tree/stays/inner> ({token})");
+        let told = send(&server, &known, "");
+        assert_eq!(told.status, 207);
+        for uri in ["/tree/stays/a%20&amp;%20b", "/tree/stays/inner"] {
+            let part = format!("<D:href>{uri}</D:href><D:status>HTTP/1.1 403 Forbidden</D:status>");
+            assert!(told.text().contains(&part), "{part} in {}", told.text());
+        }
+        assert_eq!(told.text().matches("<D:response>").count(), 2);
+    });
+    assert!(!server.path("dav/tree/gone").exists() && !server.path("dav/tree/2").exists());
+    // What is still there is still locked.
+    assert_eq!(send(&server, "DELETE /tree/stays/inner", "").status, 423);
+    while_frozen(&server, "dav/nginx/tree/stays", || {
+        assert_eq!(send(&server, "DELETE /nginx/tree/", "").status, 500);
+    });
+}
+
+#[test]
+fn what_can_not_be_copied_is_told() {
+    let server = serve("location /nginx/ { dav_rfc4918 off; }");
+    for path in ["tree/a/1", "tree/b/2", "nginx/tree/a/1"] {
+        server.write(&format!("dav/{path}"), path);
+    }
+    for path in ["tree", "tree/a", "tree/b", "nginx", "nginx/tree/a"] {
+        let path = server.path(&format!("dav/{path}"));
+        fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
+    }
+    let secret = server.path("dav/tree/a/1");
+    // Root may read everything, but the workers are not root where the tests are.
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o000)).unwrap();
+    let told = send(&server, "COPY /tree\nDestination: /copy", "");
+    assert_eq!(told.status, 207);
+    let part = "<D:href>/tree/a/1</D:href><D:status>HTTP/1.1 403 Forbidden</D:status>";
+    assert!(told.text().contains(part), "{}", told.text());
+    assert_eq!(server.read("dav/copy/b/2"), "tree/b/2");
+    let single = send(&server, "COPY /tree/a/1\nDestination: /1", "");
+    assert_eq!(single.status, 403);
+    fs::set_permissions(
+        server.path("dav/nginx/tree/a/1"),
+        fs::Permissions::from_mode(0o000),
+    )
+    .unwrap();
+    let silent = "COPY /nginx/tree/\nDestination: /nginx/copy/";
+    assert_eq!(send(&server, silent, "").status, 201);
+}
+
+#[test]
+fn what_desktops_send() {
+    let server = serve("");
+    let port = server.port(0);
+    let options = server.request(
+        "OPTIONS",
+        "/",
+        &["User-Agent: Microsoft-WebDAV-MiniRedir/10.0"],
+    );
+    assert_eq!(
+        (options.status, options.header("MS-Author-Via")),
+        (200, Some("DAV"))
+    );
+    // Windows asks for the source, never for what a program would make of it.
+    let source = server.request("GET", "/file", &["Translate: f"]);
+    assert_eq!((source.status, source.text()), (200, "content"));
+    // macOS locks a name before there is a file, and sends it in chunks.
+    let locked = send(&server, "LOCK /._new\nDepth: 0\nTimeout: Second-600", LOCK);
+    assert_eq!(locked.status, 201);
+    let token = locked.header("Lock-Token").unwrap().to_owned();
+    let mut client = server.connect();
+    client.send(format!(
+        "PUT /._new HTTP/1.1\r\nHost: localhost\r\nX-Expected-Entity-Length: 5\r\n\
+         If: <http://localhost:{port}/._new> ({token})\r\nTransfer-Encoding: chunked\r\n\r\n\
+         5\r\nhello\r\n0\r\n\r\n"
+    ));
+    assert_eq!(client.response().status, 204);
+    assert_eq!(server.read("dav/._new"), "hello");
+    // One list that holds is enough, and a lock that is not there can be asked for.
+    for (condition, status) in [
+        (
+            "(Not <DAV:no-lock> [\"wrong\"]) (Not <DAV:no-lock>)".to_owned(),
+            423,
+        ),
+        (format!("(<DAV:no-lock>) ({token})"), 204),
+        (format!("</file> (<DAV:no-lock>) </._new> ({token})"), 204),
+        (format!("</file> ({token})"), 412),
+    ] {
+        let head = format!("PUT /._new\nIf: {condition}");
+        assert_eq!(send(&server, &head, "x").status, status, "{condition}");
+    }
+    assert_eq!(
+        send(&server, &format!("UNLOCK /._new\nLock-Token: {token}"), "").status,
+        204
+    );
+    // The scheme is the one that the client uses in front of a proxy, the host in whatever case.
+    for (to, status) in [
+        (format!("https://localhost:{port}/moved"), 201),
+        (format!("http://LocalHost:{port}/file"), 412),
+        ("http://elsewhere/x".to_owned(), 400),
+    ] {
+        let path = if status == 201 { "/._new" } else { "/moved" };
+        let head = format!("MOVE {path}\nDestination: {to}\nOverwrite: F");
+        assert_eq!(send(&server, &head, "").status, status, "{to}");
+    }
 }
 
 #[test]

@@ -33,7 +33,7 @@ impl Destination {
             return Err(Status::BAD_REQUEST);
         };
         let text = String::from_utf8_lossy(value).into_owned();
-        let target = target(exchange, value, &text)?;
+        let target = target(settings, exchange, value, &text)?;
         let path = decode(exchange, target).ok_or_else(|| invalid(exchange, &text))?;
         let is_folder = |path: &[u8]| path.last() == Some(&b'/');
         if is_folder(&exchange.path) != is_folder(value) && !settings.rfc4918 {
@@ -103,7 +103,15 @@ fn invalid(exchange: &Exchange, text: &str) -> Status {
 }
 
 /// The destination's path and arguments, once scheme and host are known to be the request's own.
-fn target<'a>(exchange: &Exchange, value: &'a [u8], text: &str) -> Result<&'a [u8], Status> {
+///
+/// Where RFC 4918 counts, the scheme may be the one that clients use in front of a proxy, and the
+/// host is written in whatever case.
+fn target<'a>(
+    settings: &Settings,
+    exchange: &Exchange,
+    value: &'a [u8],
+    text: &str,
+) -> Result<&'a [u8], Status> {
     if value.first() == Some(&b'/') {
         return Ok(value);
     }
@@ -112,10 +120,19 @@ fn target<'a>(exchange: &Exchange, value: &'a [u8], text: &str) -> Result<&'a [u
         complain(exchange, format_args!("client sent no \"Host\" header"));
         return Err(Status::BAD_REQUEST);
     }
-    let Some(rest) = value.strip_prefix(b"http://") else {
+    let strict = settings.rfc4918;
+    let secure = value.strip_prefix(b"https://").filter(|_| strict);
+    let Some(rest) = value.strip_prefix(b"http://").or(secure) else {
         return Err(invalid(exchange, text));
     };
-    let Some(rest) = rest.strip_prefix(&**host) else {
+    let same = |found: &[u8]| match strict {
+        true => found.eq_ignore_ascii_case(host),
+        false => found == &**host,
+    };
+    let Some((_, rest)) = rest
+        .split_at_checked(host.len())
+        .filter(|(found, _)| same(found))
+    else {
         complain(
             exchange,
             format_args!(

@@ -77,15 +77,20 @@ pub(super) fn fail(
     error: &io::Error,
     not_found: Status,
 ) -> Status {
-    let (level, status) = match error.raw_os_error() {
+    let (level, status) = status_of(error, not_found);
+    log_failure(exchange, level, call, path, error);
+    status
+}
+
+/// How bad an error is, and the status for it; `not_found` if something is missing.
+fn status_of(error: &io::Error, not_found: Status) -> (Level, Status) {
+    match error.raw_os_error() {
         Some(errno::ENOENT | errno::ENOTDIR | errno::ENAMETOOLONG) => (Level::Error, not_found),
         Some(errno::EACCES | errno::EPERM) => (Level::Error, Status::FORBIDDEN),
         Some(errno::EEXIST) => (Level::Error, Status::NOT_ALLOWED),
-        Some(errno::ENOSPC) => (Level::Crit, Status::INSUFFICIENT_STORAGE),
+        Some(errno::ENOSPC | errno::EDQUOT) => (Level::Crit, Status::INSUFFICIENT_STORAGE),
         _ => (Level::Crit, Status::INTERNAL_SERVER_ERROR),
-    };
-    log_failure(exchange, level, call, path, error);
-    status
+    }
 }
 
 /// 409 unless the folder that `path` is to be in exists (RFC 4918).
@@ -180,7 +185,7 @@ async fn cross(exchange: &Exchange, from: &Path, to: &Path) -> Result<(), Status
     let copy = Scrap(PathBuf::from(name));
     copy_file(exchange, from, &copy.0)
         .await
-        .map_err(|()| failed)?;
+        .map_err(|_| failed)?;
     fs::rename(&copy.0, to).map_err(|error| rename_failed(exchange, &copy.0, to, &error))?;
     copy.keep();
     fs::remove_file(from).map_err(|error| {
@@ -207,9 +212,10 @@ impl Drop for Scrap {
 }
 
 /// Copies a regular file with its permissions and time; what went wrong is logged.
-pub(super) async fn copy_file(exchange: &Exchange, from: &Path, to: &Path) -> Result<(), ()> {
+pub(super) async fn copy_file(exchange: &Exchange, from: &Path, to: &Path) -> Result<(), Status> {
     let failed = |level, call: &str, path: &Path, error: &io::Error| {
         log_failure(exchange, level, call, path, error);
+        status_of(error, Status::NOT_FOUND).1
     };
     let source = open(from, Flags::READ).map(file);
     let source = source.map_err(|error| failed(Level::Crit, "open()", from, &error))?;
@@ -218,8 +224,7 @@ pub(super) async fn copy_file(exchange: &Exchange, from: &Path, to: &Path) -> Re
         .map_err(|error| failed(Level::Alert, "fstat()", from, &error))?;
     if !known.is_file() {
         let error = io::Error::other("not a regular file");
-        failed(Level::Crit, "open()", from, &error);
-        return Err(());
+        return Err(failed(Level::Crit, "open()", from, &error));
     }
     let target = File::options()
         .write(true)

@@ -20,6 +20,7 @@ mod remove;
 mod rows;
 mod transfer;
 mod tree;
+mod undone;
 mod xml;
 
 #[cfg(test)]
@@ -172,7 +173,10 @@ impl Settings {
     fn forget_locks(&self, exchange: &Exchange) {
         if let (Some(zone), Ok(path)) = (&self.locks, mapped(exchange)) {
             let path = canonical(&path);
-            zone.forget(|lock| lock.path == path || is_below(&lock.path, &path));
+            let is_gone = |path: &[u8]| !path_of(path.to_vec()).exists();
+            zone.forget(|lock| {
+                (lock.path == path || is_below(&lock.path, &path)) && is_gone(&lock.path)
+            });
         }
     }
 }

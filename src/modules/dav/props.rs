@@ -1,6 +1,7 @@
 //! The properties of a resource: those the server knows, and those clients stored.
 
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use crate::exchange::{Core, Zone};
 use crate::http::date;
 use crate::http::escape::escape_html;
 use crate::modules::static_files::etag;
+use crate::sys::fs::{Space, space};
 
 /// The properties the server knows (RFC 4918 section 15).
 const LIVE: [&str; 9] = [
@@ -173,6 +175,15 @@ impl View {
                     write_active(&lock, &resource.uri, &path, out);
                 }
             }
+            // Not among those shown unasked (RFC 4331 section 3).
+            "quota-available-bytes" => {
+                let space = resource.space()?;
+                out.extend_from_slice(space.free.to_string().as_bytes());
+            }
+            "quota-used-bytes" => {
+                let space = resource.space()?;
+                out.extend_from_slice(space.used.to_string().as_bytes());
+            }
             _ => return None,
         }
         Some(())
@@ -216,6 +227,14 @@ impl Resource {
             uri.push(b'/');
         }
         Ok(Resource { path, uri, known })
+    }
+
+    /// How much room a folder's file system has.
+    fn space(&self) -> Option<Space> {
+        let folder = File::open(&self.path)
+            .ok()
+            .filter(|_| self.known.is_dir())?;
+        space(folder.as_fd()).ok()
     }
 
     /// The URI of something in this folder.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::files::{fail, mapped, without_slash};
 use super::tree::remove_tree;
+use super::undone::Undone;
 use super::{Answer, Depth, Settings, complain, has_body};
 use crate::exchange::{Exchange, Response};
 use crate::http::Status;
@@ -27,8 +28,11 @@ pub(super) async fn delete(settings: &Settings, exchange: &Exchange) -> Answer {
         fail(exchange, "lstat()", &path, &error, missing)
     })?;
     check_kind(settings, exchange, &path, found.is_dir())?;
-    remove(exchange, without_slash(&path), found.is_dir()).await?;
-    Ok(Response::page(Status::NO_CONTENT))
+    let path = without_slash(&path);
+    match remove(exchange, path, &exchange.path, found.is_dir()).await {
+        Ok(()) => Ok(Response::page(Status::NO_CONTENT)),
+        Err(undone) => undone.answer(settings.rfc4918),
+    }
 }
 
 /// `min_delete_depth`.
@@ -83,18 +87,20 @@ fn check_kind(
     }
 }
 
-/// Removes a file, or a folder and what is in it.
+/// Removes a file, or a folder and what is in it; `uri` is where clients see it.
 pub(super) async fn remove(
     exchange: &Exchange,
     path: &Path,
+    uri: &[u8],
     is_folder: bool,
-) -> Result<(), Status> {
-    let (call, removed) = match is_folder {
-        true => {
-            remove_tree(exchange, path).await?;
-            ("rmdir()", fs::remove_dir(path))
-        }
-        false => ("unlink()", fs::remove_file(path)),
-    };
-    removed.map_err(|error| fail(exchange, call, path, &error, Status::NOT_FOUND))
+) -> Result<(), Undone> {
+    if !is_folder {
+        return fs::remove_file(path)
+            .map_err(|error| fail(exchange, "unlink()", path, &error, Status::NOT_FOUND).into());
+    }
+    let failures = remove_tree(exchange, path).await?;
+    fs::remove_dir(path).map_err(|error| {
+        let status = fail(exchange, "rmdir()", path, &error, Status::NOT_FOUND);
+        failures.within(path, uri, status)
+    })
 }

@@ -13,6 +13,7 @@ use super::files::{
 use super::guard::{self, Change};
 use super::remove::remove;
 use super::tree::copy_tree;
+use super::undone::Undone;
 use super::{Answer, Depth, Settings, complain, folder_access, has_body};
 use crate::exchange::{Exchange, Response};
 use crate::http::{Method, Status};
@@ -58,11 +59,14 @@ pub(super) async fn transfer(settings: &Settings, exchange: &Exchange) -> Answer
         shallow: shallow && settings.rfc4918,
     };
     transfer.check_locks(settings)?;
-    let status = match transfer.strict {
-        true => transfer.run_strictly(settings).await?,
-        false => transfer.run(settings).await?,
+    let outcome = match transfer.strict {
+        true => transfer.run_strictly(settings).await,
+        false => transfer.run(settings).await,
     };
-    Ok(Response::page(status))
+    match outcome {
+        Ok(status) => Ok(Response::page(status)),
+        Err(undone) => undone.answer(transfer.strict),
+    }
 }
 
 /// A copy may be of the folder alone; a move takes everything.
@@ -87,27 +91,27 @@ fn merge_slashes(path: &Path) -> PathBuf {
 }
 
 impl Transfer<'_> {
-    async fn run(&self, settings: &Settings) -> Result<Status, Status> {
+    async fn run(&self, settings: &Settings) -> Result<Status, Undone> {
         self.check_paths()?;
         let replaced = self.replaced()?;
         let from = self.source()?;
         if !from.is_dir() {
-            return self.file(settings).await;
+            return Ok(self.file(settings).await?);
         }
         if self.exchange.path.last() != Some(&b'/') {
             let uri = String::from_utf8_lossy(&self.exchange.path);
             complain(self.exchange, format_args!("\"{uri}\" is collection"));
-            return Err(Status::BAD_REQUEST);
+            return Err(Status::BAD_REQUEST.into());
         }
         if let Some(replaced) = replaced {
-            remove(self.exchange, &self.to, replaced.is_dir()).await?;
+            self.remove_replaced(&replaced).await?;
         }
         self.folder(&from).await
     }
 
     /// As RFC 4918 has it: slashes do not matter, the destination's folder must exist, and what is
     /// replaced goes first.
-    async fn run_strictly(&self, settings: &Settings) -> Result<Status, Status> {
+    async fn run_strictly(&self, settings: &Settings) -> Result<Status, Undone> {
         self.check_paths()?;
         let from = self.source()?;
         require_folder(self.exchange, &self.to)?;
@@ -115,7 +119,7 @@ impl Transfer<'_> {
         if let Some(replaced) = &replaced
             && (replaced.is_dir() || from.is_dir())
         {
-            remove(self.exchange, &self.to, replaced.is_dir()).await?;
+            self.remove_replaced(replaced).await?;
         }
         match from.is_dir() {
             true => self.folder(&from).await?,
@@ -125,6 +129,11 @@ impl Transfer<'_> {
             Some(_) => Status::NO_CONTENT,
             None => Status::CREATED,
         })
+    }
+
+    async fn remove_replaced(&self, replaced: &Metadata) -> Result<(), Undone> {
+        let uri = &self.destination.path;
+        remove(self.exchange, &self.to, uri, replaced.is_dir()).await
     }
 
     fn source(&self) -> Result<Metadata, Status> {
@@ -227,11 +236,12 @@ impl Transfer<'_> {
         }
         match copy_file(self.exchange, &self.from, &self.to).await {
             Ok(()) => Ok(Status::NO_CONTENT),
-            Err(()) => Err(Status::INTERNAL_SERVER_ERROR),
+            Err(status) if self.strict => Err(status),
+            Err(_) => Err(Status::INTERNAL_SERVER_ERROR),
         }
     }
 
-    async fn folder(&self, known: &Metadata) -> Result<Status, Status> {
+    async fn folder(&self, known: &Metadata) -> Result<Status, Undone> {
         let from = without_slash(&self.from);
         if self.is_move() && fs::rename(from, &self.to).is_ok() {
             return Ok(Status::CREATED);
@@ -249,13 +259,14 @@ impl Transfer<'_> {
         if self.shallow {
             return Ok(Status::CREATED);
         }
-        let whole = copy_tree(self.exchange, from, &self.to).await?;
+        let uri = &self.exchange.path;
+        let failures = copy_tree(self.exchange, from, &self.to).await?;
+        // What could not be copied must not be lost; nginx copies what it can.
+        if !failures.is_empty() && (self.is_move() || self.strict) {
+            return Err(failures.within(from, uri, Status::INTERNAL_SERVER_ERROR));
+        }
         if self.is_move() {
-            // What could not be copied must not be lost.
-            if !whole {
-                return Err(Status::INTERNAL_SERVER_ERROR);
-            }
-            remove(self.exchange, from, true).await?;
+            remove(self.exchange, from, uri, true).await?;
         }
         Ok(Status::CREATED)
     }

@@ -8,6 +8,7 @@ use super::files::{
     PERMISSIONS, carry_properties, copy_file, fail, log_failure, set_time, time_of,
 };
 use super::folder_access;
+use super::undone::Failures;
 use crate::event;
 use crate::exchange::Exchange;
 use crate::http::Status;
@@ -36,6 +37,8 @@ pub(super) struct Walk<'a> {
     exchange: &'a Exchange,
     ahead: Vec<Found>,
     count: usize,
+    /// What went wrong so far.
+    failures: Failures,
 }
 
 impl<'a> Walk<'a> {
@@ -48,6 +51,7 @@ impl<'a> Walk<'a> {
             exchange,
             ahead: Vec::new(),
             count: 0,
+            failures: Failures::default(),
         };
         walk.enter(folder)?;
         Ok(walk)
@@ -62,7 +66,9 @@ impl<'a> Walk<'a> {
         let found = self.ahead.pop()?;
         if let Found::Folder(path) = &found {
             self.ahead.push(Found::FolderEnd(path.clone()));
-            let _ = self.enter(path);
+            if let Err(status) = self.enter(path) {
+                self.failures.add(path, status);
+            }
         }
         Some(found)
     }
@@ -70,7 +76,10 @@ impl<'a> Walk<'a> {
     fn enter(&mut self, folder: &Path) -> Result<(), Status> {
         let failed = |call: &str, error: &std::io::Error| {
             log_failure(self.exchange, Level::Crit, call, folder, error);
-            Status::INTERNAL_SERVER_ERROR
+            match error.kind() {
+                std::io::ErrorKind::PermissionDenied => Status::FORBIDDEN,
+                _ => Status::INTERNAL_SERVER_ERROR,
+            }
         };
         let entries = fs::read_dir(folder).map_err(|error| failed("opendir()", &error))?;
         for entry in entries {
@@ -93,7 +102,7 @@ impl Found {
 }
 
 /// Removes all that is in a folder; what can't be removed is logged and stays.
-pub(super) async fn remove_tree(exchange: &Exchange, folder: &Path) -> Result<(), Status> {
+pub(super) async fn remove_tree(exchange: &Exchange, folder: &Path) -> Result<Failures, Status> {
     let mut walk = Walk::new(exchange, folder)?;
     while let Some(found) = walk.next().await {
         let (call, path, removed) = match &found {
@@ -101,31 +110,41 @@ pub(super) async fn remove_tree(exchange: &Exchange, folder: &Path) -> Result<()
             Found::FolderEnd(path) => ("rmdir()", path, fs::remove_dir(path)),
             Found::File(path) | Found::Special(path) => ("unlink()", path, fs::remove_file(path)),
         };
-        if let Err(error) = removed {
-            fail(exchange, call, path, &error, Status::NOT_FOUND);
+        match removed {
+            // One that could not be read was empty.
+            Ok(()) => walk.failures.forget(path),
+            Err(error) => {
+                let status = fail(exchange, call, path, &error, Status::NOT_FOUND);
+                walk.failures.add(path, status);
+            }
         }
     }
-    Ok(())
+    Ok(walk.failures)
 }
 
 /// Copies all that is in one folder to another, links and the like left out; what can't be copied
-/// is logged. Says whether everything was copied.
-pub(super) async fn copy_tree(exchange: &Exchange, from: &Path, to: &Path) -> Result<bool, Status> {
+/// is logged.
+pub(super) async fn copy_tree(
+    exchange: &Exchange,
+    from: &Path,
+    to: &Path,
+) -> Result<Failures, Status> {
     let mut walk = Walk::new(exchange, from)?;
-    let mut whole = true;
     while let Some(found) = walk.next().await {
-        let copied = match &found {
+        let (path, copied) = match &found {
             Found::File(path) => match moved(path, from, to) {
-                Some(copy) => copy_file(exchange, path, &copy).await.is_ok(),
-                None => false,
+                Some(copy) => (path, copy_file(exchange, path, &copy).await),
+                None => (path, Err(Status::INTERNAL_SERVER_ERROR)),
             },
-            Found::Folder(path) => copy_folder(exchange, path, from, to),
-            Found::FolderEnd(path) => copy_time(exchange, path, from, to),
-            Found::Special(_) => true,
+            Found::Folder(path) => (path, copy_folder(exchange, path, from, to)),
+            Found::FolderEnd(path) => (path, copy_time(exchange, path, from, to)),
+            Found::Special(_) => continue,
         };
-        whole &= copied;
+        if let Err(status) = copied {
+            walk.failures.add(path, status);
+        }
     }
-    Ok(whole)
+    Ok(walk.failures)
 }
 
 /// Where the copy of something in `from` is.
@@ -133,27 +152,25 @@ fn moved(path: &Path, from: &Path, to: &Path) -> Option<PathBuf> {
     Some(to.join(path.strip_prefix(from).ok()?))
 }
 
-fn copy_folder(exchange: &Exchange, path: &Path, from: &Path, to: &Path) -> bool {
+fn copy_folder(exchange: &Exchange, path: &Path, from: &Path, to: &Path) -> Result<(), Status> {
     let (Some(copy), Ok(known)) = (moved(path, from, to), fs::metadata(path)) else {
-        return false;
+        return Err(Status::INTERNAL_SERVER_ERROR);
     };
-    let made = mkdir(&copy, folder_access(known.mode() & PERMISSIONS));
-    match &made {
-        Ok(()) => carry_properties(exchange, path, &copy),
-        Err(error) => drop(fail(exchange, "mkdir()", &copy, error, Status::NOT_FOUND)),
-    }
-    made.is_ok()
+    mkdir(&copy, folder_access(known.mode() & PERMISSIONS))
+        .map_err(|error| fail(exchange, "mkdir()", &copy, &error, Status::NOT_FOUND))?;
+    carry_properties(exchange, path, &copy);
+    Ok(())
 }
 
 /// A folder's time is copied last, since it changes as files come into it.
-fn copy_time(exchange: &Exchange, path: &Path, from: &Path, to: &Path) -> bool {
+fn copy_time(exchange: &Exchange, path: &Path, from: &Path, to: &Path) -> Result<(), Status> {
     let (Some(copy), Ok(known)) = (moved(path, from, to), fs::metadata(path)) else {
-        return false;
+        return Err(Status::INTERNAL_SERVER_ERROR);
     };
     let set = File::open(&copy).and_then(|folder| set_time(&folder, time_of(known.mtime())));
     if let Err(error) = &set {
         log_failure(exchange, Level::Alert, "utimes()", &copy, error);
     }
     // The content is there, which is what matters.
-    true
+    Ok(())
 }

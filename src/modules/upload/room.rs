@@ -107,6 +107,7 @@ impl Room<'_> {
 }
 
 fn free_space(folder: &Path) -> Result<u64, Failure> {
-    let space = File::open(folder).and_then(|folder| system::free_space(folder.as_fd()));
+    let space = File::open(folder).and_then(|folder| system::space(folder.as_fd()));
+    let space = space.map(|space| space.free);
     space.map_err(|error| Failure::of_file("asking for the free space of", folder, &error))
 }
