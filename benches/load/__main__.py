@@ -1,0 +1,191 @@
+"""Drives the same work at Rowhouse and at the servers it is compared with, and reports what it costs each.
+
+Usage: python3 benches/load [options]; --help lists them, --list the rows. Needs wrk, and any of nginx, lighttpd,
+h2o, apache2 and caddy; strace counts system calls. docs/performance.md says how to read what comes out.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import cells
+import load
+import peers
+import plot
+import proc
+import report
+from rows import QUICK, chosen
+from servers import Failed, Nginx
+from sites import write_files
+
+PROJECT = Path(__file__).resolve().parents[2]
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", PROJECT / "target"))
+
+
+def options():
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python3 benches/load", description=__doc__.partition("\n\n")[0],
+        epilog="Results of several runs are put together with --from, later ones first.")  # fmt: skip
+    names = {"type": lambda text: text.split(","), "default": [], "metavar": "NAMES"}
+    parser.add_argument("--list", action="store_true", help="list the rows and servers")
+    parser.add_argument("--rows", help="rows and curves to measure (default: all)", **names)
+    parser.add_argument("--servers", help="servers to measure (default: all that are installed)", **names)
+    parser.add_argument("--cores", help="own, same (default: both)", **{**names, "default": ["own", "same"]})
+    parser.add_argument("--seconds", type=int, default=3, help="how long each cell is measured (3)")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each cell is measured (3)")
+    parser.add_argument("--quick", action="store_true", help="a few rows for a second each, ours and nginx: a check")
+    parser.add_argument("--ours", action="append", default=[], metavar="[NAME=]PATH",
+                        help="a build of ours; may be given again (default: cargo build --release)")  # fmt: skip
+    parser.add_argument("--nginx", default=os.environ.get("NGINX", "nginx"), help="nginx's program (or $NGINX)")
+    parser.add_argument("--output", type=Path, default=TARGET / "load", help="folder for results (target/load)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="the figures (default: results.json in --output)")
+    parser.add_argument("--from", dest="files", nargs="+", metavar="FILE", help="measure nothing, report these results")
+    parser.add_argument("--into", metavar="FILE", help="put the tables into this document, between its marks")
+    given = parser.parse_args()
+    if given.quick:
+        given.rows, given.servers = given.rows or QUICK, given.servers or ["ours", "nginx"]
+        given.seconds, given.rounds, given.cores = 1, 1, ["own"]
+    return given
+
+
+def ours(given):
+    """The builds to measure, by name."""
+    if not given.ours:
+        subprocess.run(["cargo", "build", "--release", "--quiet"], cwd=PROJECT, check=True)
+        return [Nginx("ours", TARGET / "release" / "rowhouse")]
+    pairs = [text.rpartition("=") for text in given.ours]
+    return [Nginx(name or "ours", Path(path).resolve()) for name, _, path in pairs]
+
+
+def servers(given):
+    """Those that are named, or all; says which are not installed."""
+    nginx = [Nginx(name, given.nginx, name.partition(":")[2]) for name in ("nginx", "nginx:cache", "nginx:best")]
+    known = [*ours(given), *nginx, *(peer() for peer in peers.PEERS)]
+    wanted = [server for server in known if not given.servers or server.name in given.servers]
+    for server in wanted:
+        if not server.path():
+            note(f"{server.program} is not installed: left out")
+    return [server for server in wanted if server.path()]
+
+
+def note(text):
+    """A line for whoever watches."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def takes_part(server, row, cores):
+    """Curves and the shared core are about ours and nginx; a curve needs no other settings of nginx."""
+    if not server.can(row.site):
+        return False
+    if row.curve:
+        return isinstance(server, Nginx) and not server.setting and cores == "own"
+    if cores == "same":
+        return isinstance(server, Nginx) and any(goal.cores == "same" for goal in row.goals)
+    return True
+
+
+def free_port():
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def measure(given, compared, folder):
+    """All cells, in rounds, so that whatever changes on the machine meanwhile meets every server."""
+    available = sorted(os.sched_getaffinity(0))
+    if len(available) < 2:
+        note("only one core: nothing is measured with cores of their own")
+    root, port = folder / "root", free_port()
+    rows = chosen(given.rows)
+    write_files(root, 200, 50, [row.x for row in rows if row.curve == "by-size"])
+    build_hello(root)
+    for row in rows:
+        for cores in given.cores:
+            if cores == "own" and len(available) < 2:
+                continue
+            sets = {"own": [{available[0]}, {available[-1]}], "same": [{available[0]}] * 2}[cores]
+            if row.spread:
+                sets = [set(available)] * 2
+            part = [server for server in compared if takes_part(server, row, cores)]
+            for turn in range(given.rounds):
+                shift = turn % len(part) if part else 0
+                for server in part[shift:] + part[:shift]:
+                    cell = cells.Cell(row, server, port, folder / "server", root, sets[0], given.seconds, turn == 0)
+                    with proc.on_cores(sets[1]):
+                        yield {"row": row.name, "server": server.name, "cores": cores, "round": turn, **one(cell)}
+
+
+def one(cell):
+    """One cell's figures, or why there are none."""
+    try:
+        return cell.row.measure(cell)
+    except (Failed, OSError) as error:
+        return {"error": str(error)}
+
+
+def build_hello(root):
+    """The CGI program, linked statically; without a compiler its row fails, the others do not."""
+    program = root / "cgi" / "hello"
+    program.parent.mkdir(exist_ok=True)
+    source = Path(__file__).parent / "hello.rs"
+    flags = ["-O", "-C", "target-feature=+crt-static", "-C", "panic=abort", "-o", program]
+    subprocess.run(["rustc", *flags, source], check=False)
+
+
+def told(cell):
+    """A cell's figures in a line."""
+    known = [f"{name} {report.number(cell[name])}" for name in report.FIGURES if name in cell]
+    return f"{cell['row']:<16} {cell['server']:<12} {cell['cores']:<5}{cell['round']}  {cell.get('error') or '  '.join(known)}"
+
+
+def run(given):
+    """Measures what is asked for and writes the results file as it goes on."""
+    for complaint in load.missing():
+        note(f"not installed: {complaint}")
+    load.raise_limits()
+    compared = servers(given)
+    results = {
+        "machine": {**proc.machine(), "seconds": given.seconds, "rounds": given.rounds},
+        "servers": {server.name: server.version() for server in compared},
+        "ours": [server.name for server in compared if not server.name.startswith("nginx") and isinstance(server, Nginx)],
+        "cells": [],
+    }
+    file = given.json or given.output / "results.json"
+    with tempfile.TemporaryDirectory(prefix="load-") as folder:
+        Path(folder).chmod(0o755)
+        for cell in measure(given, compared, Path(folder)):
+            results["cells"].append(cell)
+            note(told(cell))
+            file.write_text(json.dumps(results, indent=1))
+    return file
+
+
+def main():
+    """One command: measure, report, plot."""
+    given = options()
+    if given.list:
+        for row in chosen(given.rows):
+            print(f"{row.name:<18} {row.work}")
+        return 0
+    given.output.mkdir(parents=True, exist_ok=True)
+    results = report.read(given.files or [run(given)])
+    text = report.markdown(results)
+    (given.output / "report.md").write_text(text)
+    (given.output / "load.svg").write_text(plot.svg(results))
+    if given.into:
+        report.write_into(given.into, text)
+    print(text)
+    broken = [cell for group in results.cells.values() for cell in group if "error" in cell and cell["server"] in results.ours]
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+"""What drives the servers: wrk, the clients of clients.py, and strace to count system calls."""
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from servers import Failed
+
+HERE = Path(__file__).parent
+GRACE_SECONDS = 60  # for a client that should have ended
+
+
+def missing():
+    """The tools that are not installed, and what is left out without them."""
+    uses = {"wrk": "every row that counts requests", "strace": "system calls a request"}
+    return [f"{tool} ({use})" for tool, use in uses.items() if not shutil.which(tool)]
+
+
+def raise_limits():
+    """As many open files as the system lets this process and its children have."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+class Client:
+    """A load generator, and what it tells in JSON."""
+
+    def __init__(self, *command):
+        pipe = subprocess.PIPE
+        command = list(map(str, command))
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+
+    def line(self):
+        """The next line of JSON, while it runs."""
+        return json.loads(self.process.stdout.readline() or "null")
+
+    def finish(self, seconds=GRACE_SECONDS):
+        """What it says in the end: the last line, as JSON, with the processor time that it took."""
+        spent = _children_seconds()
+        try:
+            told, complaint = self.process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            told, complaint = "", f"not done after {seconds} s"
+        if self.process.wait() != 0:
+            raise Failed(f"its client failed: {complaint.strip()[-300:]}")
+        result = json.loads(told.strip().rpartition("\n")[2])
+        return {**result, "client": _children_seconds() - spent}
+
+
+def _children_seconds():
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def wrk(row, port, seconds, folder):
+    """wrk with what the row asks for; its figures, where `failed` also counts unwanted statuses."""
+    threads = len(os.sched_getaffinity(0))
+    command = ["wrk", "-t", threads, "-c", row.connections, "-d", f"{seconds}s"]
+    command += ["--timeout", "30s", "-s", HERE / "wrk.lua"]
+    for field in row.headers:
+        command += ["-H", field]
+    drawn = "-"
+    if row.drawn:
+        drawn = folder / "requests"
+        drawn.write_text("".join(f"{host} {path}\n" for host, path in row.drawn(row.site)))
+    client = Client(*command, f"http://127.0.0.1:{port}{row.path}", "--", row.depth, drawn)
+    result = client.finish(seconds + GRACE_SECONDS)
+    if row.status < 400:
+        result["failed"] += result["statuses"]
+    else:
+        result["failed"] += result["requests"] - result["statuses"]
+    if not result["requests"]:
+        raise Failed("it answered no request")
+    return result
+
+
+def python(*arguments):
+    """One of the clients in clients.py."""
+    return Client(sys.executable, HERE / "clients.py", *arguments)
+
+
+class SystemCalls:
+    """Counts what the processes ask of the kernel while the block runs."""
+
+    def __init__(self, pids, folder):
+        self.file = folder / "strace"
+        self.pids = pids
+        self.count = 0
+
+    def __enter__(self):
+        command = ["strace", "-c", "-f", "-o", self.file]
+        for pid in self.pids:
+            command += ["-p", str(pid)]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        for _ in self.pids:  # "Process N attached"
+            self.process.stderr.readline()
+        return self
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGINT)
+        self.process.communicate(timeout=GRACE_SECONDS)
+        for words in map(str.split, self.file.read_text().splitlines()):
+            if len(words) > 4 and words[3].isdigit() and words[-1] != "total":
+                self.count += int(words[3])
+
+
+def pause(seconds):
+    """Lets what was just started or finished settle."""
+    time.sleep(seconds)

@@ -1,0 +1,180 @@
+"""The tables, in Markdown: what was aimed at, each figure of each server, and the curves."""
+
+import json
+import statistics
+from pathlib import Path
+
+from rows import CURVES, ROWS
+
+FIGURES = {
+    "cpu": ("Processor time a request", "µs"),
+    "machine": ("Processor time a request, all processes of the machine but the client", "µs"),
+    "rate": ("Requests a second", ""),
+    "p50": ("Latency, median", "µs"),
+    "p99": ("Latency, 99th percentile", "µs"),
+    "calls": ("System calls a request", ""),
+    "pss": ("Memory after the work (PSS)", "KiB"),
+    "connection": ("Memory of an idle connection", "bytes"),
+    "start": ("Start to first answer", "ms"),
+    "own": ("Memory of its own, the largest process just started", "MiB"),
+    "reload": ("Reload to first answer of the new configuration", "ms"),
+    "alone": ("A fast client's 99th percentile, alone", "µs"),
+    "beside": ("A fast client's 99th percentile, beside slow clients", "µs"),
+    "change": ("What slow clients multiply it by", ""),
+}
+EVERYWHERE = {"cpu", "rate", "p50", "p99", "calls", "pss"}  # "machine" is measured everywhere but means CGI
+CORES = {"own": "server and client each on its own core", "same": "both on one core"}
+BEST_GOAL = 0.8  # of nginx at its best, in the rows where its settings change this much:
+BEST_MATTERS = 0.95
+MARKS = ("<!-- The bench writes from here -->", "<!-- to here. -->")
+
+
+class Results:
+    """The cells of one run, or of several that complete each other."""
+
+    def __init__(self, runs):
+        self.machine = runs[-1]["machine"]
+        self.servers, self.ours, cells = {}, [], {}
+        for run in runs:
+            self.servers |= run["servers"]
+            self.ours += [name for name in run["ours"] if name not in self.ours]
+            latest = {}
+            for cell in run["cells"]:
+                latest.setdefault((cell["row"], cell["server"], cell["cores"]), []).append(cell)
+            cells |= latest
+        self.cells = cells
+
+    def value(self, row, server, figure, cores="own"):
+        """The median over the rounds, or None."""
+        measured = self.cells.get((row.name, server, cores), [])
+        values = [cell[figure] for cell in measured if figure in cell]
+        return statistics.median(values) if values else None
+
+    def ratio(self, row, server, figure, cores="own", base="nginx"):
+        """The same as a multiple of another server's."""
+        value, other = self.value(row, server, figure, cores), self.value(row, base, figure, cores)
+        return value / other if value is not None and other else None
+
+    def goals(self):
+        """Every goal that was measured: row, goal, what was reached."""
+        for row in ROWS:
+            for ours in self.ours:
+                for goal in row.goals:
+                    if goal.base:
+                        reached = self.ratio(row, ours, goal.figure, goal.cores, goal.base)
+                    else:
+                        reached = self.value(row, ours, goal.figure, goal.cores)
+                    if reached is not None:
+                        yield row, ours, goal.figure, goal.cores, goal.base, reached, goal.limit
+                best, gain = self.ratio(row, ours, "cpu", base="nginx:best"), self.ratio(row, "nginx:best", "cpu")
+                if best is not None and gain is not None and gain < BEST_MATTERS:
+                    yield row, ours, "cpu", "own", "nginx:best", best, BEST_GOAL
+
+
+def number(value):
+    """Three significant digits, as people write them."""
+    if value is None:
+        return "–"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def table(head, rows):
+    """A Markdown table; all columns but the first are numbers."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def goals(results):
+    """What was aimed at, and whether it was reached."""
+    rows = [
+        [row.work, f"{FIGURES[figure][0]}, {ours} ÷ {base}" if base else FIGURES[figure][0], cores,
+         f"{reached:.2f}", f"≤ {limit:.2f}", "yes" if reached <= limit else "**no**"]
+        for row, ours, figure, cores, base, reached, limit in results.goals()
+    ]  # fmt: skip
+    return ["## Goals", table(["work", "figure", "cores", "measured", "goal", "reached"], rows)] if rows else []
+
+
+def figures(results, figure, cores):
+    """One figure of every row and server, with its ratio to nginx's."""
+    servers = [name for name in results.servers if any(key[1:] == (name, cores) for key in results.cells)]
+    lines = []
+    for row in ROWS:
+        if figure not in EVERYWHERE and figure not in {row.figure, *(goal.figure for goal in row.goals)}:
+            continue
+        values = [results.value(row, server, figure, cores) for server in servers]
+        if any(value is not None for value in values):
+            ratios = [results.ratio(row, server, figure, cores) for server in servers]
+            cells = [number(v) + (f" ({r:.2f})" if r else "") for v, r in zip(values, ratios)]
+            lines.append([row.work, *cells])
+    if not lines:
+        return []
+    title, unit = FIGURES[figure]
+    heading = f"## {title}{f', {unit}' if unit else ''}; {CORES[cores]}"
+    return [heading, table(["work", *servers], lines)]
+
+
+def curves(results):
+    """How the cost of a request grows, a table for each curve."""
+    parts = []
+    for name in dict.fromkeys(row.curve for row in CURVES):
+        points = [row for row in CURVES if row.curve == name]
+        lines = []
+        for server in results.servers:
+            for figure in ("cpu", "rate"):
+                values = [results.value(row, server, figure) for row in points]
+                if any(value is not None for value in values):
+                    lines.append([f"{server}, {FIGURES[figure][0].lower()}", *map(number, values)])
+        if lines:
+            parts += [f"### {points[0].work}", table(["", *(f"{row.x:,}" for row in points)], lines)]
+    return ["## How cost grows", *parts] if parts else []
+
+
+def failures(results):
+    """What could not be measured, and why; each reason once."""
+    reasons = {}
+    for (row, server, _), cells in results.cells.items():
+        for cell in cells:
+            if "error" in cell:
+                reasons.setdefault(f"- {server}, {row}: {cell['error']}")
+            elif cell.get("failed"):
+                reasons.setdefault(f"- {server}, {row}: {cell['failed']} requests failed")
+    return ["## Not measured, or with failures", "\n".join(reasons)] if reasons else []
+
+
+def heading(results):
+    """The machine, the servers, and how quiet it was."""
+    machine = results.machine
+    cells = [cell for group in results.cells.values() for cell in group]
+    others = [cell["others"] for cell in cells if "others" in cell]
+    noise = f"others used {statistics.median(others):.1%} of it (median; at most {max(others):.1%})" if others else ""
+    servers = "\n".join(f"- {name}: {version}" for name, version in results.servers.items())
+    return [
+        f"{machine['when']}, {machine['processor']}, {machine['cores']} cores, Linux {machine['kernel']}; {noise}.",
+        servers,
+    ]
+
+
+def markdown(results):
+    """The whole report."""
+    parts = [*heading(results), *goals(results)]
+    for cores in CORES:
+        for figure in FIGURES:
+            parts += figures(results, figure, cores)
+    return "\n\n".join([*parts, *curves(results), *failures(results)]) + "\n"
+
+
+def write_into(file, text):
+    """Replaces what is between the marks in a document."""
+    file = Path(file)
+    before, _, rest = file.read_text().partition(MARKS[0])
+    _, mark, after = rest.partition(MARKS[1])
+    if not mark:
+        raise SystemExit(f"{file} has no lines {MARKS[0]} and {MARKS[1]}")
+    file.write_text(f"{before}{MARKS[0]}\n\n{text}\n{mark}{after}")
+
+
+def read(files):
+    """Results from the files that earlier runs wrote."""
+    return Results([json.loads(Path(file).read_text()) for file in files])
