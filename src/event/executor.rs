@@ -217,6 +217,17 @@ fn report(panic: &(dyn Any + Send)) {
     log::error!("a task panicked: {}", text.unwrap_or("without a message"));
 }
 
+/// What [`Loop::review`] does with a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Review {
+    /// Nothing.
+    Leave,
+    /// It is polled in the next turn.
+    Poll,
+    /// It is dropped.
+    Drop,
+}
+
 /// The event loop of this thread, with connections of type `F` inline.
 ///
 /// A clone is another handle of the same loop, for the tasks that accept.
@@ -262,6 +273,25 @@ impl<F: Future<Output = ()> + 'static> Loop<F> {
     pub fn spawn_connection(&self, connection: F) {
         let index = self.connections.insert(connection);
         poll_task(&self.connections, index, index);
+    }
+
+    /// Looks at each connection and does with it what `judge` says. Not for the one that is just
+    /// being polled: it is left out.
+    pub fn review(&self, mut judge: impl FnMut(&mut F) -> Review)
+    where
+        F: Unpin,
+    {
+        for index in 0..self.connections.capacity() {
+            self.connections.with(index, |mut entry| {
+                match entry.as_mut().get_mut().as_mut().map(&mut judge) {
+                    Some(Review::Drop) => discard(entry),
+                    Some(Review::Poll) => {
+                        THREAD.with(|thread| thread.queue.borrow_mut().push(index));
+                    }
+                    Some(Review::Leave) | None => {}
+                }
+            });
+        }
     }
 
     /// How many connections there are.

@@ -90,6 +90,27 @@ impl Io {
         Ready(Leaf::new(self, Wait::Read, deadline))
     }
 
+    /// As [`Io::readable`], for tasks that cannot hold a future: polled until it is ready, or
+    /// the descriptor is closed.
+    pub fn poll_readable(&self, deadline: Instant) -> Poll<io::Result<()>> {
+        match self.look(Wait::Read, Some(deadline)) {
+            Ok(Outcome::Pending) => Poll::Pending,
+            Ok(Outcome::Ready { .. }) => Poll::Ready(Ok(())),
+            Ok(Outcome::TimedOut) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+
+    /// How a wait stands, which begins with the first look.
+    fn look(&self, wait: Wait, deadline: Option<Instant>) -> io::Result<Outcome> {
+        let (task, now) = (current_task(), now());
+        let outcome = with_reactor(|reactor| {
+            let key = self.registration.enter(reactor, self.fd.as_raw_fd());
+            reactor.check(key, wait, task, deadline, now)
+        });
+        outcome.unwrap_or_else(|| Err(io::Error::other("this thread has no event loop")))
+    }
+
     /// Resolves when writing would not block.
     ///
     /// # Errors
@@ -172,16 +193,7 @@ impl<'a> Leaf<'a> {
     }
 
     fn poll(&mut self) -> io::Result<Outcome> {
-        let (task, now) = (current_task(), now());
-        let outcome = with_reactor(|reactor| {
-            let key = self.io.registration.enter(reactor, self.io.fd.as_raw_fd());
-            if !self.begun {
-                reactor.begin(key, self.wait, task)?;
-            }
-            Ok(reactor.check(key, self.wait, task, self.deadline, now))
-        });
-        let no_loop = || Err(io::Error::other("this thread has no event loop"));
-        let outcome = outcome.unwrap_or_else(no_loop)?;
+        let outcome = self.io.look(self.wait, self.deadline)?;
         self.begun = outcome == Outcome::Pending;
         Ok(outcome)
     }

@@ -201,15 +201,10 @@ impl Reactor {
         self.free.push(key.index);
     }
 
-    /// Begins a wait on behalf of `task`.
-    ///
-    /// # Errors
-    /// The poller's; a descriptor that cannot be watched because it is always ready (a
-    /// regular file) is no error, it is ready.
-    pub(super) fn begin(&mut self, key: Key, wait: Wait, task: TaskId) -> io::Result<()> {
-        let index = key.index;
+    /// Begins a wait. A descriptor that cannot be watched because it is always ready (a regular
+    /// file) is ready.
+    fn begin(&mut self, index: u32, wait: Wait) -> io::Result<()> {
         let source = &mut self.sources[index as usize];
-        source.tasks[wait.slot()] = task;
         source.got = source.got & !wait.bit();
         let result = self.arm(index, wait.interest());
         let source = &mut self.sources[index as usize];
@@ -275,7 +270,11 @@ impl Reactor {
         }
     }
 
-    /// Looks how a wait stands at `now`; `task` is whom to wake while it is pending.
+    /// Looks how a wait stands at `now`, and begins it unless it has begun; `task` is whom to
+    /// wake while it is pending.
+    ///
+    /// # Errors
+    /// The poller's, when it begins.
     pub(super) fn check(
         &mut self,
         key: Key,
@@ -283,8 +282,11 @@ impl Reactor {
         task: TaskId,
         deadline: Option<Instant>,
         now: Instant,
-    ) -> Outcome {
+    ) -> io::Result<Outcome> {
         let index = key.index;
+        if !self.sources[index as usize].wanted.meets(wait.bit()) {
+            self.begin(index, wait)?;
+        }
         let source = &mut self.sources[index as usize];
         let outcome = if source.got.meets(wait.bit()) {
             Outcome::Ready {
@@ -297,10 +299,10 @@ impl Reactor {
             if let Some(deadline) = deadline {
                 self.set_timer(index, wait, deadline, now);
             }
-            return Outcome::Pending;
+            return Ok(Outcome::Pending);
         };
         self.end(key, wait);
-        outcome
+        Ok(outcome)
     }
 
     /// Sets the source's one timer. Where several waits share it, the earliest deadline

@@ -48,12 +48,10 @@ impl Future for Sleep {
         with_reactor(|reactor| {
             if !reactor.holds(self.key) {
                 self.key = reactor.insert_timer();
-                // A timer has no descriptor to watch, so this cannot fail.
-                let _ = reactor.begin(self.key, Wait::Timer, task);
             }
             match reactor.check(self.key, Wait::Timer, task, Some(self.deadline), now) {
-                Outcome::Pending => Poll::Pending,
-                Outcome::Ready { .. } | Outcome::TimedOut => Poll::Ready(()),
+                Ok(Outcome::Pending) => Poll::Pending,
+                Ok(Outcome::Ready { .. } | Outcome::TimedOut) | Err(_) => Poll::Ready(()),
             }
         })
         .unwrap_or(Poll::Pending)

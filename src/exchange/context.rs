@@ -327,7 +327,7 @@ impl Exchange {
         let age = u128::from(self.connection.age());
         self.keep_alive = self.keep_alive
             && !core.keepalive_timeout.is_zero()
-            && self.connection.requests.get() < core.keepalive_requests
+            && self.connection.requests() < core.keepalive_requests
             && age <= core.keepalive_time.as_millis()
             && !core.keepalive_disable.applies(&self.request);
     }

@@ -162,7 +162,7 @@ impl Settings {
                 self.named(&values)
             }
             Source::ProxyProtocol => {
-                let header = exchange.connection.proxy.get()?;
+                let header = exchange.connection.proxy()?;
                 let mut client = self.named(&[header.source.as_bytes()])?;
                 client.set_port(header.source_port);
                 Some(client)

@@ -1,14 +1,12 @@
 //! Accepting connections: bounded batches, limits, and patience when descriptors run out.
 
-use std::cell::{Cell, OnceCell};
-use std::future::Future;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::release_one_idle;
-use crate::event::{self, Io, Loop};
+use super::connection::Task;
+use crate::event::{self, Io, Loop, Review};
 use crate::exchange::counters::Count;
 use crate::exchange::{Connection, Listener, ListeningSocket, Runtime};
 use crate::log::errno::Errno;
@@ -19,20 +17,21 @@ use crate::sys::socket;
 /// Connections taken from one listener before others get their turn.
 const BATCH: usize = 64;
 
+/// How many idle connections are closed at once for new ones to have room.
+const MOST_RELEASED: usize = 32;
+
 /// How long a full worker waits before it looks again whether a connection has ended.
 const FULL_DELAY: Duration = Duration::from_millis(50);
 
 /// Everything accepting needs to know.
-pub struct Acceptor<F: Future<Output = ()> + 'static> {
+pub struct Acceptor {
     /// Runs the connections.
-    pub turns: Loop<F>,
-    /// Makes a connection's task.
-    pub task: fn(Rc<Connection>) -> F,
+    pub turns: Loop<Task>,
     /// The configuration.
     pub runtime: Rc<Runtime>,
 }
 
-impl<F: Future<Output = ()> + 'static> Acceptor<F> {
+impl Acceptor {
     /// Accepts on one socket until the task is dropped.
     pub async fn accept(self: Rc<Self>, socket: usize, fd: OwnedFd) {
         let io = Io::new_exclusive(fd);
@@ -57,14 +56,13 @@ impl<F: Future<Output = ()> + 'static> Acceptor<F> {
         }
     }
 
-    /// Too many connections: the one idle longest goes, or accepting waits a little.
+    /// Too many connections: those idle longest go, or accepting waits a little.
     async fn make_room(&self) {
         let log = &self.runtime.error_log;
         let limit = self.runtime.events.worker_connections;
-        if release_one_idle() {
+        if release_idle(&self.turns) {
             let message = "worker_connections are not enough, reusing connections";
             log.log(Level::Warn, None, format_args!("{limit} {message}"));
-            event::yield_now().await;
         } else {
             log.log(
                 Level::Alert,
@@ -102,39 +100,47 @@ impl<F: Future<Output = ()> + 'static> Acceptor<F> {
 
     fn accepted(&self, fd: OwnedFd, peer: Address, socket: &ListeningSocket) {
         Count::Accepted.increase();
-        let (listener, local) = listener_for(socket, fd.as_fd());
-        let (seconds, millis) = event::unix_time();
-        let connection = Rc::new(Connection {
-            number: Count::Number.increase() + 1,
-            requests: Cell::new(0),
-            accepted: seconds.unsigned_abs() * 1000 + u64::from(millis),
-            peer,
-            listener,
-            proxy: OnceCell::new(),
-            local,
-            reset: Cell::new(false),
-            io: Io::new(fd),
-        });
+        let listener = Rc::clone(listener_for(socket, fd.as_fd()));
+        let connection = Connection::new(Io::new(fd), peer, listener);
         Count::Handled.increase();
-        self.turns.spawn_connection((self.task)(connection));
+        self.turns.spawn_connection(Task::new(Rc::new(connection)));
     }
 }
 
-/// The address the connection was made to; a socket that serves only one needs no question.
-fn listener_for(socket: &ListeningSocket, fd: BorrowedFd<'_>) -> (Rc<Listener>, OnceCell<Address>) {
-    let local = OnceCell::new();
+/// Closes some of the connections that have been idle longest, at least one and not so many that
+/// the rest would soon follow; `false` if none is idle.
+fn release_idle(turns: &Loop<Task>) -> bool {
+    let mut idle = Vec::new();
+    turns.review(|task| {
+        idle.extend(task.idle_since());
+        Review::Leave
+    });
+    if idle.is_empty() {
+        return false;
+    }
+    let mut left = (idle.len() / 8).clamp(1, MOST_RELEASED);
+    let (_, latest, _) = idle.select_nth_unstable(left - 1);
+    turns.review(|task| match task.idle_since() {
+        Some(since) if since <= *latest && left > 0 => {
+            left -= 1;
+            Review::Drop
+        }
+        _ => Review::Leave,
+    });
+    true
+}
+
+/// Who serves the address the connection was made to; a socket for only one needs no question.
+fn listener_for<'a>(socket: &'a ListeningSocket, fd: BorrowedFd<'_>) -> &'a Rc<Listener> {
     if socket.specific.is_empty() {
-        return (Rc::clone(&socket.listener), local);
+        return &socket.listener;
     }
     let Ok(address) = socket::local_addr(fd) else {
-        return (Rc::clone(&socket.listener), local);
+        return &socket.listener;
     };
-    let address = local.get_or_init(|| address);
-    let exact = socket
-        .specific
-        .iter()
-        .find(|listener| listener.address == *address);
-    (Rc::clone(exact.unwrap_or(&socket.listener)), local)
+    let mut specific = socket.specific.iter();
+    let exact = specific.find(|listener| listener.address == address);
+    exact.unwrap_or(&socket.listener)
 }
 
 /// Errors that concern the connection that could not be accepted, not the listener.

@@ -1,47 +1,126 @@
 //! The task of one connection.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::h1::{self, After};
-use super::{asked_to_leave, is_retiring};
-use crate::event::{self, Raced};
+use super::driver::Driver;
+use super::h1::After;
+use super::is_retiring;
+use crate::event::{self, Instant};
 use crate::exchange::Connection;
 use crate::exchange::counters::{ACTIVE, Gauge, WAITING};
 use crate::sys::socket;
 
-/// Serves a connection to its end. Between bursts it holds nothing but itself.
-pub async fn serve(connection: Rc<Connection>) {
-    let _active = Gauge::<ACTIVE>::new();
-    loop {
-        match Box::pin(h1::burst(Rc::clone(&connection))).await {
-            After::Idle(patience) if begins_in_time(&connection, patience).await => {}
-            _ => break,
+/// What an idle connection is given once the worker retires: a client that is just sending a
+/// request gets its answer.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// A connection, from accepting to closing it. Written by hand, not as an `async fn`, because
+/// there are ten thousand that only wait: such a one is a socket and two points in time.
+pub struct Task {
+    connection: Rc<Connection>,
+    state: State,
+    _active: Gauge<ACTIVE>,
+}
+
+enum State {
+    /// Waiting for the first byte of a request.
+    Idle {
+        since: Instant,
+        until: Instant,
+        _waiting: Gauge<WAITING>,
+    },
+    /// In the middle of requests and responses.
+    Busy(Driver),
+}
+
+impl Task {
+    /// Serves a connection that was just accepted.
+    pub fn new(connection: Rc<Connection>) -> Task {
+        Task {
+            state: State::Busy(Driver::begin(&connection)),
+            connection,
+            _active: Gauge::new(),
         }
     }
-    if connection.reset.get() {
-        // If it fails the connection is closed the ordinary way.
-        let _ = socket::linger_reset(connection.io.fd());
+
+    /// Since when it has been waiting for a request, if it has.
+    pub fn idle_since(&self) -> Option<Instant> {
+        match self.state {
+            State::Idle { since, .. } => Some(since),
+            State::Busy(_) => None,
+        }
+    }
+
+    /// Waits no longer than a retiring worker can; polling it puts that into effect.
+    pub fn hurry(&mut self) {
+        let server = &self.connection.listener.default;
+        let most = event::now() + GRACE.max(server.base.core.keepalive_min_timeout);
+        if let State::Idle { until, .. } = &mut self.state {
+            *until = most.min(*until);
+        }
+    }
+
+    fn wait(&mut self, patience: Duration) {
+        let since = event::now();
+        self.state = State::Idle {
+            since,
+            until: since + patience,
+            _waiting: Gauge::new(),
+        };
+        if is_retiring() {
+            self.hurry();
+        }
+    }
+
+    fn close(&self) {
+        if self.connection.reset.get() {
+            // If it fails the connection is closed the ordinary way.
+            let _ = socket::linger_reset(self.connection.io.fd());
+        }
     }
 }
 
-/// What a connection without a request is given once the worker retires: a client that is just
-/// sending one gets its answer.
-const GRACE: Duration = Duration::from_secs(1);
+impl Future for Task {
+    type Output = ();
 
-/// Waits for the first bytes of a request; `false` if the connection is to be closed instead.
-async fn begins_in_time(connection: &Connection, patience: Duration) -> bool {
-    let _waiting = Gauge::<WAITING>::new();
-    let mut deadline = event::now() + patience;
-    if !is_retiring() {
-        let readable = connection.io.readable(Some(deadline));
-        match event::race(readable, asked_to_leave()).await {
-            Raced::First(readable) => return readable.is_ok(),
-            Raced::Second(()) if !is_retiring() => return false,
-            Raced::Second(()) => {}
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let task = self.get_mut();
+        loop {
+            let after = match &mut task.state {
+                State::Idle { until, .. } => match task.connection.io.poll_readable(*until) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Ok(())) => {
+                        task.state = State::Busy(Driver::begin(&task.connection));
+                        continue;
+                    }
+                    Poll::Ready(Err(_)) => After::Close,
+                },
+                State::Busy(driver) => match driver.poll(context) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(after) => after,
+                },
+            };
+            match after {
+                After::Idle(patience) => task.wait(patience),
+                After::Close => {
+                    task.close();
+                    return Poll::Ready(());
+                }
+            }
         }
     }
-    deadline = deadline
-        .min(event::now() + GRACE.max(connection.listener.default.base.core.keepalive_min_timeout));
-    connection.io.readable(Some(deadline)).await.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_task_is_small() {
+        assert!(size_of::<Option<Task>>() <= 24, "{}", size_of::<Task>());
+    }
 }

@@ -6,11 +6,11 @@
 mod accept;
 mod clock;
 mod connection;
+mod driver;
 mod h1;
 mod pool;
 
 use std::cell::{Cell, RefCell};
-use std::future::Future;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -20,8 +20,9 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGWINCH};
 
 use self::accept::Acceptor;
 use self::clock::with_clock;
-use crate::event::{self, Loop, Notified, Notify, Signals};
-use crate::exchange::{Connection, Runtime, counters};
+use self::connection::Task;
+use crate::event::{self, Loop, Notify, Review, Signals};
+use crate::exchange::{Runtime, counters};
 use crate::log::level::Level;
 use crate::sys::process;
 use crate::sys::shm::SharedMap;
@@ -55,29 +56,11 @@ pub const SIGNALS: [i32; 5] = [SIGTERM, SIGINT, SIGQUIT, SIGWINCH, SIGUSR1];
 /// How often buffered log lines are looked after at most.
 const SHORTEST_FLUSH: Duration = Duration::from_millis(10);
 
-thread_local! {
-    static RETIRING: Cell<bool> = const { Cell::new(false) };
-    // One a process, alive until its end: futures may then refer to it without counting.
-    static IDLE: &'static Notify = Box::leak(Box::new(Notify::new()));
-}
+thread_local!(static RETIRING: Cell<bool> = const { Cell::new(false) });
 
 /// Whether this worker is on its way out: no connection is kept for another request.
 fn is_retiring() -> bool {
     RETIRING.get()
-}
-
-/// Resolves when an idle connection is asked to make room, or to go with its worker.
-fn asked_to_leave() -> Notified<'static> {
-    IDLE.with(|idle| idle.wait())
-}
-
-/// Asks the connection that has been idle longest to make room; `false` if none is idle.
-fn release_one_idle() -> bool {
-    IDLE.with(|idle| {
-        let any = idle.waiting() > 0;
-        idle.notify_one();
-        any
-    })
 }
 
 /// Serves until told to stop.
@@ -92,7 +75,6 @@ pub fn run(assignment: Assignment) -> io::Result<()> {
     let runtime = Rc::new(RefCell::new(Rc::clone(&service.runtime)));
     let worker = Worker {
         turns: turns.clone(),
-        task: connection::serve,
         runtime: Rc::clone(&runtime),
         accepting: Notify::new(),
     };
@@ -105,21 +87,19 @@ pub fn run(assignment: Assignment) -> io::Result<()> {
 }
 
 /// What the signals act on.
-struct Worker<F: Future<Output = ()> + 'static> {
-    turns: Loop<F>,
-    task: fn(Rc<Connection>) -> F,
+struct Worker {
+    turns: Loop<Task>,
     /// The configuration in force.
     runtime: Rc<RefCell<Rc<Runtime>>>,
     /// Wakes those who accept, to stop.
     accepting: Notify,
 }
 
-impl<F: Future<Output = ()> + 'static> Worker<F> {
+impl Worker {
     /// Accepts connections for `service`.
     fn begin(self: &Rc<Self>, service: Service) {
         let acceptor = Rc::new(Acceptor {
             turns: self.turns.clone(),
-            task: self.task,
             runtime: Rc::clone(&service.runtime),
         });
         for (index, fd) in service.sockets {
@@ -179,7 +159,10 @@ impl<F: Future<Output = ()> + 'static> Worker<F> {
     /// Accepts no more, and ends when all is answered, or `worker_shutdown_timeout` is over.
     fn retire(&self) {
         self.accepting.notify_all();
-        IDLE.with(|idle| idle.notify_all());
+        self.turns.review(|task| {
+            task.hurry();
+            Review::Poll
+        });
         event::stop_gracefully();
         if let Some(timeout) = self.runtime.borrow().process.worker_shutdown_timeout {
             event::spawn(async move {

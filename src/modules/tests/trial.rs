@@ -1,7 +1,6 @@
 //! Requests for the tests of modules: a site in a folder of its own, asked through the real
 //! phases and filters but without a connection.
 
-use std::cell::{Cell, OnceCell};
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -142,17 +141,11 @@ impl Site {
 
     fn connection(&self) -> Rc<Connection> {
         let (socket, _) = UnixStream::pair().unwrap();
-        Rc::new(Connection {
-            io: Io::new(OwnedFd::from(socket)),
-            number: 1,
-            requests: Cell::new(1),
-            accepted: 0,
-            peer: listen_addresses(b"127.0.0.1:9").unwrap().remove(0),
-            listener: Rc::clone(&self.listener),
-            proxy: OnceCell::new(),
-            local: OnceCell::new(),
-            reset: Cell::new(false),
-        })
+        let peer = listen_addresses(b"127.0.0.1:9").unwrap().remove(0);
+        let io = Io::new(OwnedFd::from(socket));
+        let connection = Connection::new(io, peer, Rc::clone(&self.listener));
+        connection.count_request();
+        Rc::new(connection)
     }
 }
 

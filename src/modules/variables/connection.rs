@@ -46,7 +46,7 @@ pub(super) const ROWS: &[Variable] = &[
     row(
         "connection_requests",
         "How many requests came on the connection so far, this one included.",
-        |exchange, out| decimal(exchange.connection.requests.get(), out),
+        |exchange, out| decimal(exchange.connection.requests(), out),
     ),
     row(
         "connection_time",
@@ -127,7 +127,7 @@ pub(super) fn address(address: &Address, out: &mut Vec<u8>) -> Found {
 
 /// What the PROXY protocol said, unless that was nothing (`UNKNOWN`, `LOCAL`).
 fn proxy(exchange: &Exchange) -> Option<&ProxyHeader> {
-    let header = exchange.connection.proxy.get()?;
+    let header = exchange.connection.proxy()?;
     (!header.source.is_empty()).then_some(header)
 }
 

@@ -30,7 +30,7 @@ pub async fn look_at_body(exchange: &mut Exchange, response: Response) -> Respon
     match skipped {
         Some(Err(error @ BodyError::Malformed(why))) => {
             exchange.log(Level::Error, format_args!("{why}"));
-            runner::refuse(exchange, error.status()).await
+            Box::pin(runner::refuse(exchange, error.status())).await
         }
         _ => response,
     }

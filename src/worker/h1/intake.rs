@@ -7,7 +7,6 @@ use super::body::Source;
 use super::proxy;
 use super::wire::{Received, Wire};
 use crate::event;
-use crate::exchange::counters::Count;
 use crate::exchange::{Connection, Exchange, Moment, Request, RequestBody, VirtualHost};
 use crate::http::{KnownHeader, Method, Status, host, uri};
 use crate::log::level::Level;
@@ -44,8 +43,7 @@ pub async fn next(wire: &Rc<Wire>, first: bool) -> Intake {
         Head::Nothing => return Intake::Nothing(patience(&connection, wire)),
         Head::Broken(end) => return lost(wire, request, started, end),
     };
-    connection.requests.set(connection.requests.get() + 1);
-    Count::Requests.increase();
+    connection.count_request();
     let mut exchange = Box::new(exchange(&connection, request, started));
     exchange.pipelined = pipelined;
     match understand(&mut exchange, error) {
@@ -132,8 +130,7 @@ fn lost(wire: &Wire, mut request: Request, started: Option<Moment>, end: Receive
     }
     wire.consume(|input| (input.len(), request.bytes.extend_from_slice(input)));
     let connection = wire.connection();
-    connection.requests.set(connection.requests.get() + 1);
-    Count::Requests.increase();
+    connection.count_request();
     let exchange = Box::new(exchange(connection, request, started));
     let (status, why) = match end {
         Received::TimedOut => (
@@ -153,7 +150,7 @@ fn lost(wire: &Wire, mut request: Request, started: Option<Moment>, end: Receive
 fn patience(connection: &Connection, wire: &Wire) -> Duration {
     match wire.keepalive_timeout() {
         Some(timeout) => timeout,
-        None if connection.requests.get() == 0 => {
+        None if connection.requests() == 0 => {
             connection.listener.default.settings.client_header_timeout
         }
         None => connection.listener.default.base.core.keepalive_timeout,

@@ -13,7 +13,7 @@ mod proxy;
 mod respond;
 mod wire;
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
@@ -50,22 +50,24 @@ pub async fn burst(connection: Rc<Connection>) -> After {
         if count.is_multiple_of(TURN) {
             event::yield_now().await;
         }
-        let mut exchange =
-            match counted::<READING, _>(intake::next(&wire, std::mem::take(&mut first))).await {
-                Intake::Request(exchange) => exchange,
-                Intake::Refused(exchange, status) => {
-                    refuse(&wire, *exchange, status).await;
-                    return After::Close;
-                }
-                Intake::Nothing(idle) => return flushed(&wire, After::Idle(idle)).await,
-                Intake::Lost(mut exchange, status) => {
-                    exchange.set_response(Response::new(status));
-                    finish(&wire, &exchange);
-                    return After::Close;
-                }
-                Intake::Gone => return After::Close,
-            };
-        match counted::<WRITING, _>(serve(&wire, &mut exchange)).await {
+        let is_first = std::mem::take(&mut first);
+        let next = counted::<READING, _>(pin!(intake::next(&wire, is_first))).await;
+        let mut exchange = match next {
+            Intake::Request(exchange) => exchange,
+            Intake::Refused(exchange, status) => {
+                Box::pin(refuse(&wire, *exchange, status)).await;
+                return After::Close;
+            }
+            Intake::Nothing(idle) => return flushed(&wire, After::Idle(idle)).await,
+            Intake::Lost(mut exchange, status) => {
+                exchange.set_response(Response::new(status));
+                finish(&wire, &exchange);
+                return After::Close;
+            }
+            Intake::Gone => return After::Close,
+        };
+        let served = counted::<WRITING, _>(pin!(serve(&wire, &mut exchange))).await;
+        match served {
             Ok(()) if exchange.keep_alive => {}
             Ok(()) => {
                 let _ = wire.flush().await;
@@ -143,18 +145,20 @@ async fn dead(wire: &Wire) {
 }
 
 /// Runs the future; if it has to wait, it is counted meanwhile.
-async fn counted<const COUNT: u8, T>(future: impl Future<Output = T>) -> T {
-    let mut future = pin!(future);
-    if let Some(output) = poll_once(future.as_mut()).await {
-        return output;
-    }
-    let _gauge = Gauge::<COUNT>::new();
-    future.await
+fn counted<const COUNT: u8, F: Future>(mut future: Pin<&mut F>) -> impl Future<Output = F::Output> {
+    let mut waiting = None;
+    poll_fn(move |context| {
+        let poll = future.as_mut().poll(context);
+        if poll.is_pending() {
+            waiting.get_or_insert_with(Gauge::<COUNT>::new);
+        }
+        poll
+    })
 }
 
 /// The future's output if it has one right now.
 async fn poll_once<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Option<F::Output> {
-    std::future::poll_fn(|context| match future.as_mut().poll(context) {
+    poll_fn(|context| match future.as_mut().poll(context) {
         Poll::Ready(output) => Poll::Ready(Some(output)),
         Poll::Pending => Poll::Ready(None),
     })

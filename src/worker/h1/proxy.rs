@@ -12,7 +12,10 @@ pub async fn read_header(wire: &Wire, server: &VirtualHost) -> bool {
     let number = Some(wire.connection().number);
     loop {
         match wire.consume(take) {
-            Ok(Some(header)) => return wire.connection().proxy.set(Box::new(header)).is_ok(),
+            Ok(Some(header)) => {
+                wire.connection().set_proxy(header);
+                return true;
+            }
             Ok(None) => {}
             Err(error) => {
                 log.log(
