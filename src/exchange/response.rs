@@ -11,6 +11,9 @@ use crate::http::{Headers, Status, Text, date};
 pub struct Response {
     /// Its status.
     pub status: Status,
+    /// The status and how another program words it (`404 Nowhere`). It does not count once the
+    /// status is another one.
+    pub status_text: Option<Text>,
     /// `Content-Type`, without the charset.
     pub content_type: Option<Text>,
     /// The charset added to the content type.

@@ -20,6 +20,8 @@ pub struct Rules {
 pub struct CgiHead {
     /// `Status`, or that of the status line.
     pub status: Option<Status>,
+    /// The status and what the script calls it, if it does: `404 Nowhere`.
+    pub status_text: Option<Vec<u8>>,
     /// `Location`.
     pub location: Option<Vec<u8>>,
     /// `Content-Type`.
@@ -28,6 +30,8 @@ pub struct CgiHead {
     pub content_length: Option<u64>,
     /// It began with a status line.
     pub nph: bool,
+    /// The body is in the chunked coding, which only a script that speaks HTTP itself may use.
+    pub chunked: bool,
     /// All other fields in order.
     pub headers: Headers,
 }
@@ -139,7 +143,9 @@ fn read(mut lines: &[u8], strict: bool) -> Result<CgiHead, HeadError> {
     let mut head = CgiHead::default();
     if lines.starts_with(b"HTTP/") {
         let (line, rest) = split_line(lines);
-        head.status = Some(status_line(line).ok_or_else(|| HeadError::BadLine(line.to_vec()))?);
+        let status = line.splitn(2, |byte| *byte == b' ').nth(1);
+        let understood = status.and_then(|status| head.take_status(status));
+        understood.ok_or_else(|| HeadError::BadLine(line.to_vec()))?;
         head.nph = true;
         lines = rest;
     }
@@ -164,12 +170,6 @@ fn split_line(lines: &[u8]) -> (&[u8], &[u8]) {
     (line.strip_suffix(b"\r").unwrap_or(line), rest)
 }
 
-/// `HTTP/1.1 200 OK`
-fn status_line(line: &[u8]) -> Option<Status> {
-    let code = line.splitn(3, |byte| *byte == b' ').nth(1)?;
-    final_status(code)
-}
-
 fn final_status(code: &[u8]) -> Option<Status> {
     Status::from_bytes(code).filter(|status| !status.is_informational())
 }
@@ -187,22 +187,35 @@ fn parse_line<'a>(line: &'a [u8], whole: &'a [u8], strict: bool) -> Option<(&'a 
 }
 
 impl CgiHead {
+    /// `200 OK`; `None` if that is no status to answer with.
+    fn take_status(&mut self, value: &[u8]) -> Option<()> {
+        let (code, reason) = value.split_at(value.len().min(3));
+        self.status = Some(final_status(code)?);
+        self.status_text = match reason.split_first() {
+            None => None,
+            Some((b' ', phrase)) => is_phrase(phrase).then(|| value.to_vec()),
+            Some(_) => return None,
+        };
+        Some(())
+    }
+
     fn take(&mut self, name: &[u8], value: &[u8], line: &[u8]) -> Result<(), HeadError> {
         let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
         let bad = || HeadError::BadValue(line.to_vec());
         if HOP_BY_HOP.iter().any(|other| is(other)) {
             // What an NPH script says of its connection is not about ours; how it frames its
-            // body would be.
-            let ignored = self.nph && !is("Transfer-Encoding");
-            return if ignored {
-                Ok(())
-            } else {
-                Err(HeadError::HopByHop(line.to_vec()))
-            };
+            // body is.
+            if !self.nph {
+                return Err(HeadError::HopByHop(line.to_vec()));
+            }
+            if is("Transfer-Encoding") {
+                let chunked = value.eq_ignore_ascii_case(b"chunked") && !self.chunked;
+                self.chunked = chunked.then_some(true).ok_or_else(bad)?;
+            }
+            return Ok(());
         }
         if is("Status") {
-            let code = value.split(|byte| *byte == b' ').next().unwrap_or_default();
-            self.status = Some(final_status(code).ok_or_else(bad)?);
+            self.take_status(value).ok_or_else(bad)?;
         } else if is("Content-Length") {
             let length = std::str::from_utf8(value)
                 .ok()
@@ -222,6 +235,12 @@ impl CgiHead {
         }
         Ok(())
     }
+}
+
+/// Whether a status line can end so (RFC 9112 section 4).
+fn is_phrase(text: &[u8]) -> bool {
+    let control = |byte: &u8| byte.is_ascii_control() && *byte != b'\t';
+    !text.trim_ascii().is_empty() && !text.iter().any(control)
 }
 
 fn is_digits(text: &str) -> bool {
@@ -283,6 +302,26 @@ mod tests {
     }
 
     #[test]
+    fn scripts_may_have_their_own_words() {
+        let cases = [
+            ("Status: 299 Odd one\n\n", Some("299 Odd one"), false),
+            ("Status: 299\n\n", None, false),
+            ("Status: 299 \n\n", None, false),
+            ("HTTP/1.1 404 Nowhere\r\n\r\n", Some("404 Nowhere"), false),
+            ("HTTP/1.1 200 \nTransfer-Encoding: Chunked\n\n", None, true),
+        ];
+        for (output, text, chunked) in cases {
+            let head = head(output);
+            let expected = text.map(|text| text.as_bytes().to_vec());
+            assert_eq!(
+                (head.status_text, head.chunked),
+                (expected, chunked),
+                "{output:?}"
+            );
+        }
+    }
+
+    #[test]
     fn fields_keep_their_order_and_number() {
         let head = head(
             "Set-Cookie: a=1\nContent-Type:text/html\nX_y: 1\nSet-Cookie:  b=2 \nContent-Length: 7\n\n",
@@ -325,8 +364,20 @@ mod tests {
                 "hop-by-hop header \"connection: close\"",
             ),
             (
-                "HTTP/1.1 200\nTransfer-Encoding: chunked\n\n",
+                "Transfer-Encoding: chunked\n\n",
                 "hop-by-hop header \"Transfer-Encoding: chunked\"",
+            ),
+            (
+                "HTTP/1.1 200\nTransfer-Encoding: gzip, chunked\n\n",
+                "invalid value in header \"Transfer-Encoding: gzip, chunked\"",
+            ),
+            (
+                "Status: 2000\n\n",
+                "invalid value in header \"Status: 2000\"",
+            ),
+            (
+                "Status: 200 a\rb\n\n",
+                "invalid header \"Status: 200 a\\rb\"",
             ),
         ];
         for (output, message) in cases {

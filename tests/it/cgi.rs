@@ -3,7 +3,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::support::{Client, Response, Server, Site, eventually};
@@ -13,6 +12,7 @@ fn site(settings: &str, scripts: &[(&str, &str)]) -> Site {
     let mut site = Site::http(&format!(
         "server {{
             listen 127.0.0.1:%PORT%;
+            server_name example.net;
             root %PREFIX%/html;
             client_body_temp_path %PREFIX%/body;
             location /cgi-bin {{ cgi on; {settings} }}
@@ -346,6 +346,15 @@ fn answers_of_all_kinds() {
             "nph-x",
             "printf 'HTTP/1.1 299 Odd\\r\\nConnection: close\\r\\nX-A: b\\r\\n\\r\\nnph'",
         ),
+        (
+            "nph-chunked",
+            "printf 'HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n3\\r\\nabc\\r\\n'
+             sleep 0.1; printf '4;x=y\\r\\ndefg\\r\\n0\\r\\nA: b\\r\\n\\r\\nnever'",
+        ),
+        (
+            "worded",
+            "echo 'Status: 299 Whatever you say'; echo; echo x",
+        ),
         ("no-end", "echo 'Content-Type: text/plain'"),
         ("no-header", "echo hello world; echo; echo x"),
         ("hop", "echo 'Transfer-Encoding: chunked'; echo; echo x"),
@@ -377,6 +386,8 @@ fn answers_of_all_kinds() {
         ("loop", 500, "our page"),
         ("outside", 500, "our page"),
         ("nph-x", 299, "nph"),
+        ("nph-chunked", 200, "abcdefg"),
+        ("worded", 299, "x\n"),
         ("no-end", 500, "our page"),
         ("no-header", 500, "our page"),
         ("hop", 500, "our page"),
@@ -413,6 +424,11 @@ fn answers_of_all_kinds() {
         ),
         (None, 1)
     );
+    let worded = server.exchange("GET /cgi-bin/worded HTTP/1.0\r\n\r\n");
+    assert!(
+        worded.starts_with("HTTP/1.1 299 Whatever you say\r\n"),
+        "{worded}"
+    );
     let moved = server.get("/cgi-bin/client");
     assert_eq!(moved.header("Location"), Some("http://other/"));
     let posted = post(&server, "/cgi-bin/local", &[], b"body");
@@ -424,9 +440,156 @@ fn answers_of_all_kinds() {
         "too big header",
         "hop-by-hop",
     ] {
-        assert!(log.contains(part), "{part} is not in {log}");
+        let mut lines = log.lines().filter(|line| line.contains(part));
+        let line = lines
+            .next()
+            .unwrap_or_else(|| panic!("{part} is not in {log}"));
+        let script = format!("script: \"{}", server.path("html/cgi-bin/").display());
+        assert!(
+            line.contains(&script) && line.contains("server: example.net"),
+            "{line}"
+        );
     }
     no_scripts_left(&server);
+}
+
+#[test]
+fn a_chunked_answer_that_is_cut_off_or_wrong_is_no_answer() {
+    const HEAD: &str = "printf 'HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n'";
+    let cut = format!("{HEAD}; printf '5\\r\\nabc'; sleep 0.1");
+    let wrong = format!("{HEAD}; sleep 0.1; printf 'x\\r\\n'");
+    let server = site("", &[("cut", &cut), ("wrong", &wrong)]).start();
+    for name in ["cut", "wrong"] {
+        let answer = server.exchange(format!("GET /cgi-bin/{name} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        assert!(!answer.ends_with("0\r\n\r\n"), "{answer}");
+        let log = server.error_log();
+        assert!(
+            log.contains("the script's chunked coding is broken"),
+            "{log}"
+        );
+    }
+    no_scripts_left(&server);
+}
+
+#[test]
+fn a_script_that_takes_no_body_is_ended() {
+    let deaf = [
+        ("deaf", "sleep 300"),
+        ("answers", "echo; echo first; exec >&-; sleep 300"),
+    ];
+    let settings = "client_max_body_size 0; cgi_send_timeout 300ms; cgi_read_timeout 100s;";
+    for buffering in ["on", "off"] {
+        // A body in memory is written to the script, and so is one that still comes.
+        let settings =
+            format!("{settings} client_body_buffer_size 1m; cgi_request_buffering {buffering};");
+        let server = site(&settings, &deaf).start();
+        let body = vec![b'x'; 500_000];
+        assert_eq!(post(&server, "/cgi-bin/deaf", &[], &body).status, 504);
+        assert!(
+            server
+                .error_log()
+                .contains("in time (cgi_send_timeout), script: ")
+        );
+        no_scripts_left(&server);
+    }
+}
+
+#[test]
+fn a_script_may_outlast_its_client() {
+    let patient = "echo $$ > pid; sleep 0.5; echo; echo done > done";
+    let settings = "cgi_ignore_client_abort on;";
+    let site = script(site(settings, &[]), "x", patient);
+    fs::set_permissions(site.path("html/cgi-bin"), fs::Permissions::from_mode(0o777)).unwrap();
+    let server = site.start();
+    let (client, _) = start(&server, "x");
+    drop(client);
+    eventually("the script's own end", || {
+        server.read("html/cgi-bin/done") == "done\n"
+    });
+    no_scripts_left(&server);
+}
+
+#[test]
+fn a_head_may_be_as_long_as_configured() {
+    let head = |length: usize| {
+        format!(
+            "printf 'A: %0{}d\\n\\n' 0; echo body",
+            length - "A: \n\n".len()
+        )
+    };
+    let cases = [
+        ("cgi_buffer_size 1k;", 1024),
+        ("", 8192),
+        ("cgi_buffer_size 64k;", 65536),
+    ];
+    for (settings, limit) in cases {
+        let scripts = [("fits", head(limit)), ("longer", head(limit + 1))];
+        let scripts = scripts
+            .each_ref()
+            .map(|(name, text)| (*name, text.as_str()));
+        let server = site(settings, &scripts).start();
+        assert_eq!(server.get("/cgi-bin/fits").text(), "body\n", "{limit}");
+        assert_eq!(server.get("/cgi-bin/longer").status, 500, "{limit}");
+    }
+}
+
+#[test]
+fn buffers_hold_no_more_than_configured() {
+    // What is gathered whole goes out with its length.
+    let scripts = [
+        ("short", "echo; echo y"),
+        ("long", "printf 'A: b\\n\\n%09000d' 0"),
+    ];
+    let cases = [
+        ("cgi_buffers 4 4k;", Some("short"), None),
+        ("cgi_buffers 4 4k;", Some("long"), None),
+        ("cgi_buffers 1 4k;", Some("short"), Some("long")),
+        ("cgi_buffering off;", None, Some("long")),
+    ];
+    for (settings, known, unknown) in cases {
+        let server = site(settings, &scripts).start();
+        let has_length = |name: &str| {
+            let response = server.get(&format!("/cgi-bin/{name}"));
+            assert_eq!(response.body.len(), if name == "long" { 9000 } else { 2 });
+            response.header("Content-Length").is_some()
+        };
+        if let Some(name) = known {
+            eventually("an answer in time", || has_length(name));
+        }
+        assert!(!unknown.is_some_and(has_length), "{settings}");
+    }
+}
+
+#[test]
+fn fields_that_are_withheld_can_be_passed() {
+    const OLD: &str = "Thu, 01 Jan 1970 00:00:00 GMT";
+    let says = "echo 'Server: mine'; echo 'Date: Thu, 01 Jan 1970 00:00:00 GMT'
+        echo 'X-Accel-Charset: utf-8'; echo 'X-Own: 1'; echo";
+    let cases = [
+        ("", None, Some("1"), false),
+        (
+            "cgi_pass_header Server; cgi_pass_header X-Accel-Charset; cgi_hide_header X-Own;",
+            Some("utf-8"),
+            None,
+            true,
+        ),
+    ];
+    for (settings, charset, own, mine) in cases {
+        let server = site(settings, &[("x", says)]).start();
+        let response = server.get("/cgi-bin/x");
+        assert_eq!(
+            (response.header("X-Accel-Charset"), response.header("X-Own")),
+            (charset, own)
+        );
+        assert_eq!(
+            response.headers("Server").collect::<Vec<_>>() == ["mine"],
+            mine
+        );
+        assert!(response.header("Date") != Some(OLD));
+    }
+    let server = site("cgi_pass_header Date;", &[("x", says)]).start();
+    let response = server.get("/cgi-bin/x");
+    assert_eq!(response.headers("Date").collect::<Vec<_>>(), [OLD]);
 }
 
 #[test]
@@ -705,120 +868,4 @@ fn nothing_is_left_of_many() {
     eventually("as few descriptors as before", || {
         descriptors(worker) <= before
     });
-}
-
-#[test]
-fn other_languages() {
-    let python = "#!/usr/bin/env python3\nimport os, sys\n\
-        sys.stdout.write('Content-Type: text/plain\\r\\n\\r\\n' + sys.stdin.read().upper() + os.environ['CONTENT_LENGTH'])\n";
-    let server = site("", &[("x.py", python)]).start();
-    if found("python3") {
-        let response = post(&server, "/cgi-bin/x.py", &[], b"hello");
-        assert_eq!(response.text(), "HELLO5");
-    }
-    let source = "#include <stdio.h>\nint main(void) { puts(\"Content-Type: text/plain\\n\\nstatic\"); return 0; }";
-    server.write("x.c", source);
-    let built = found("cc")
-        && Command::new("cc")
-            .args(["-static", "-o"])
-            .args([server.path("html/cgi-bin/x"), server.path("x.c")])
-            .status()
-            .is_ok_and(|status| status.success());
-    if built {
-        assert_eq!(server.get("/cgi-bin/x").text(), "static\n");
-    }
-}
-
-/// Whether a program is there; says so loudly if not.
-fn found(program: &str) -> bool {
-    let found = Command::new("sh")
-        .args(["-c", &format!("command -v {program}")])
-        .output()
-        .is_ok_and(|output| output.status.success());
-    if !found {
-        eprintln!("MISSING: {program} is not installed; this scenario was not tried");
-    }
-    found
-}
-
-fn git(folder: &Path, arguments: &[&str]) -> bool {
-    let output = Command::new("git")
-        .current_dir(folder)
-        .args([
-            "-c",
-            "user.name=a",
-            "-c",
-            "user.email=a@b",
-            "-c",
-            "init.defaultBranch=main",
-        ])
-        .args(arguments)
-        .env("HOME", folder)
-        .output()
-        .unwrap();
-    if !output.status.success() {
-        eprintln!("{}", String::from_utf8_lossy(&output.stderr));
-    }
-    output.status.success()
-}
-
-#[test]
-fn git_clones_and_pushes() {
-    if !found("git") {
-        return;
-    }
-    let output = Command::new("git").arg("--exec-path").output().unwrap();
-    let backend = format!(
-        "{}/git-http-backend",
-        String::from_utf8(output.stdout).unwrap().trim()
-    );
-    if !Path::new(&backend).exists() {
-        eprintln!("MISSING: git-http-backend; this scenario was not tried");
-        return;
-    }
-    for settings in ["", "cgi_request_buffering off;"] {
-        let server = Site::main(
-            "user root;",
-            &format!(
-                "server {{ listen 127.0.0.1:%PORT%; client_max_body_size 0;
-                    client_body_temp_path %PREFIX%/body;
-                    location ~ ^/git {{
-                        {settings}
-                        cgi pass {backend};
-                        cgi_set_var GIT_PROJECT_ROOT %PREFIX%/repositories;
-                        cgi_set_var GIT_HTTP_EXPORT_ALL 1;
-                        cgi_set_var PATH_INFO $uri;
-                        cgi_set_var REMOTE_USER tester;
-                    }}
-                }}"
-            ),
-        )
-        .file("work/README", "hello")
-        .file("repositories/git/empty", "")
-        .start();
-        let (work, home) = (server.path("work"), server.path(""));
-        let url = format!("http://127.0.0.1:{}/git/x.git", server.port(0));
-        assert!(git(
-            &home,
-            &["init", "-q", "--bare", "repositories/git/x.git"]
-        ));
-        let noise: Vec<u8> = (0u64..4 << 20)
-            .map(|i| (i.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as u8)
-            .collect();
-        server.write("work/noise", noise);
-        assert!(git(&work, &["init", "-q"]) && git(&work, &["add", "."]));
-        assert!(git(&work, &["commit", "-qm", "one"]));
-        assert!(
-            git(&work, &["push", "-q", &url, "HEAD:main"]),
-            "{}",
-            server.error_log()
-        );
-        assert!(
-            git(&home, &["clone", "-q", "-b", "main", &url, "cloned"]),
-            "{}",
-            server.error_log()
-        );
-        assert_eq!(server.read("cloned/README"), "hello");
-        no_scripts_left(&server);
-    }
 }

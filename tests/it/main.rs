@@ -8,6 +8,7 @@
 
 mod access;
 mod cgi;
+mod cgi_programs;
 mod config;
 mod dav;
 mod dav_ext;

@@ -1,7 +1,8 @@
 //! From what a script says to a response.
 
 use super::running::{Failure, Running};
-use super::stream::{Output, fill, note, premature};
+use super::script_log::ScriptLog;
+use super::stream::{BAD_CODING, Output, fill, note, premature};
 use super::{Reply, refuse_body};
 use crate::exchange::{Body, Exchange, Response, Target};
 use crate::http::uri::parse_unsafe;
@@ -18,23 +19,25 @@ pub async fn answer(exchange: &mut Exchange, mut running: Running) -> Result<Rep
     let mut output = Vec::new();
     let head = match read_head(&mut running, &mut output).await {
         Ok(head) => head,
-        Err(Trouble::Failed(failure)) => return refuse(exchange, &failure),
+        Err(Trouble::Failed(failure)) => return refuse(exchange, &running.log, &failure),
         Err(Trouble::Wrong(why)) => {
-            exchange.log(Level::Error, format_args!("the script's answer: {why}"));
+            let message = format_args!("the script's answer: {why}");
+            running.log.log(Level::Error, message);
             return Err(Status::INTERNAL_SERVER_ERROR);
         }
         Err(Trouble::Ended) => {
             return match running.finish().await {
-                Ok(exit) => Err(headless(exchange, exit)),
-                Err(failure) => refuse(exchange, &failure),
+                Ok(exit) => Err(headless(&running.log, exit)),
+                Err(failure) => refuse(exchange, &running.log, &failure),
             };
         }
     };
     settle_body(exchange, &mut running);
     running.set_answered();
     if let Some(uri) = head.local_redirect() {
+        let result = redirect(exchange, &running.log, uri);
         running.let_go();
-        return redirect(exchange, uri);
+        return result;
     }
     if intercepts(exchange, &running, head.final_status()) {
         return Ok(intercepted(*head, running));
@@ -76,33 +79,35 @@ async fn read_head(running: &mut Running, output: &mut Vec<u8>) -> Result<Box<Cg
 }
 
 /// What the client is told when a script could not be heard out.
-fn refuse(exchange: &Exchange, failure: &Failure) -> Result<Reply, Status> {
+fn refuse(exchange: &Exchange, log: &ScriptLog, failure: &Failure) -> Result<Reply, Status> {
     match failure {
         Failure::TimedOut(directive) => {
             let message = format_args!("the script did not answer in time ({directive})");
-            exchange.log(Level::Error, message);
+            log.log(Level::Error, message);
             Err(Status::GATEWAY_TIME_OUT)
         }
         Failure::ClientGone => {
             let message = format_args!("client prematurely closed connection, the script is ended");
-            exchange.log(Level::Info, message);
+            log.log(Level::Info, message);
             Ok(Reply::Response(Response::new(
                 Status::CLIENT_CLOSED_REQUEST,
             )))
         }
         Failure::Body(error) => Err(refuse_body(exchange, error)),
+        Failure::Coding => {
+            log.log(Level::Error, format_args!("{BAD_CODING}"));
+            Err(Status::BAD_GATEWAY)
+        }
         Failure::Read(error) => {
-            exchange.log(
-                Level::Error,
-                format_args!("reading from the script failed: {error}"),
-            );
+            let message = format_args!("reading from the script failed: {error}");
+            log.log(Level::Error, message);
             Err(Status::INTERNAL_SERVER_ERROR)
         }
     }
 }
 
 /// The script's output ended before its head was complete.
-fn headless(exchange: &Exchange, exit: Option<Exit>) -> Status {
+fn headless(log: &ScriptLog, exit: Option<Exit>) -> Status {
     let (why, status) = match exit {
         Some(Exit::Signal { signal, .. }) => {
             (format!("it died of signal {signal}"), Status::BAD_GATEWAY)
@@ -117,7 +122,7 @@ fn headless(exchange: &Exchange, exit: Option<Exit>) -> Status {
         None => ("it closed its output".into(), Status::INTERNAL_SERVER_ERROR),
     };
     let message = format_args!("the script's header does not exist or does not end: {why}");
-    exchange.log(Level::Error, message);
+    log.log(Level::Error, message);
     status
 }
 
@@ -134,13 +139,11 @@ fn settle_body(exchange: &mut Exchange, running: &mut Running) {
 }
 
 /// A local redirect: another page of this server, as if it had been asked for.
-fn redirect(exchange: &mut Exchange, uri: &[u8]) -> Result<Reply, Status> {
+fn redirect(exchange: &mut Exchange, log: &ScriptLog, uri: &[u8]) -> Result<Reply, Status> {
     let Some((path, args)) = parse_unsafe(uri) else {
         let uri = String::from_utf8_lossy(uri);
-        exchange.log(
-            Level::Error,
-            format_args!("unsafe Location \"{uri}\" of a script"),
-        );
+        let message = format_args!("unsafe Location \"{uri}\" of a script");
+        log.log(Level::Error, message);
         return Err(Status::INTERNAL_SERVER_ERROR);
     };
     if exchange.method != Method::Head {
@@ -180,14 +183,19 @@ async fn respond(
     mut running: Running,
     mut output: Vec<u8>,
 ) -> Result<Reply, Status> {
-    let left = head.content_length;
+    let left = head.content_length.filter(|_| !head.chunked);
+    if head.chunked
+        && let Err(failure) = running.set_chunked(&mut output)
+    {
+        return refuse(exchange, &running.log, &failure);
+    }
     let unbuffered = head.nph || exchange.method == Method::Head;
     let mut response = response(head, &running);
     let ended = match unbuffered {
         true => false,
         false => match fill(&mut running, &mut output).await {
             Ok(ended) => ended,
-            Err(failure) => return refuse(exchange, &failure),
+            Err(failure) => return refuse(exchange, &running.log, &failure),
         },
     };
     settle_body(exchange, &mut running);
@@ -197,12 +205,12 @@ async fn respond(
     }
     let exit = match running.finish().await {
         Ok(exit) => exit,
-        Err(failure) => return refuse(exchange, &failure),
+        Err(failure) => return refuse(exchange, &running.log, &failure),
     };
     note(&running.log, exit);
     let short = left.is_some_and(|left| left > output.len() as u64);
     if let Some(error) = premature(exit, short) {
-        exchange.log(Level::Error, format_args!("{error}"));
+        running.log.log(Level::Error, format_args!("{error}"));
         return Err(Status::BAD_GATEWAY);
     }
     if let Some(left) = left {
@@ -215,6 +223,7 @@ async fn respond(
 fn response(head: CgiHead, running: &Running) -> Response {
     let mut response = Response {
         status: head.final_status(),
+        status_text: head.status_text.map(Text::Owned),
         content_type: head.content_type.map(Text::Owned),
         location: head.location,
         ..Response::default()

@@ -4,9 +4,9 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
+use super::script_log::ScriptLog;
 use super::settings::Stderr;
 use crate::event::{Io, yield_now};
-use crate::exchange::RequestLog;
 use crate::log::level::Level;
 use crate::sys::fd;
 use crate::sys::fs::{self, Flags};
@@ -25,7 +25,7 @@ pub struct Errors {
     pipe: Option<Io>,
     line: Vec<u8>,
     level: Level,
-    log: Rc<RequestLog>,
+    log: Rc<ScriptLog>,
 }
 
 impl Errors {
@@ -33,7 +33,7 @@ impl Errors {
     ///
     /// # Errors
     /// The system's.
-    pub fn open(target: &Stderr, log: &Rc<RequestLog>) -> io::Result<(OwnedFd, Errors)> {
+    pub fn open(target: &Stderr, log: &Rc<ScriptLog>) -> io::Result<(OwnedFd, Errors)> {
         let mut errors = Errors {
             pipe: None,
             line: Vec::new(),

@@ -13,6 +13,7 @@ use super::process::{Launch, Lifetime, Process};
 use super::queue::Slot;
 use super::running::Running;
 use super::script::{Script, full_path};
+use super::script_log::ScriptLog;
 use super::settings::Settings;
 use super::{environment, has_body};
 use crate::event::Io;
@@ -65,7 +66,7 @@ async fn start(
     let environment = environment(exchange, settings, script, host);
     let arguments = command_line(exchange, settings, script)?;
     let folder = working_dir(exchange, settings, script)?;
-    let log = Rc::new(exchange.request_log());
+    let log = Rc::new(ScriptLog::new(exchange, script));
     let (stdin, input) = input(exchange)?;
     let (output, stdout) = fd::pipe()?;
     fd::set_nonblocking(stdout.as_fd(), false)?;

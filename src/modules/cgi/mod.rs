@@ -14,6 +14,7 @@ mod rdns;
 mod rows;
 mod running;
 mod script;
+mod script_log;
 mod settings;
 mod stream;
 

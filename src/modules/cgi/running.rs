@@ -11,9 +11,11 @@ use std::time::Duration;
 use super::errors::Errors;
 use super::input::{Input, InputError};
 use super::process::{Process, State};
+use super::script_log::ScriptLog;
 use super::settings::Settings;
 use crate::event::{self, Instant, Io, Raced, race};
-use crate::exchange::{Connection, RequestLog};
+use crate::exchange::Connection;
+use crate::proto::h1::chunked::{Chunked, Event};
 use crate::sys::process::Exit;
 
 /// Most bytes read at once: what a pipe holds.
@@ -30,10 +32,12 @@ pub struct Running {
     /// The body on its way to the script.
     pub input: Input,
     errors: Errors,
+    /// Undoes the chunked coding of a script that uses it.
+    coding: Option<Chunked>,
     settings: Rc<Settings>,
     connection: Rc<Connection>,
-    /// The request's error log.
-    pub log: Rc<RequestLog>,
+    /// Where to say what is wrong with it.
+    pub log: Rc<ScriptLog>,
     /// The response is on its way: what the script takes of the body is its own business now.
     answered: bool,
     /// The client was served something of it, so that an early end of it cuts the response.
@@ -49,6 +53,8 @@ pub enum Failure {
     ClientGone,
     /// The request's body could not be had.
     Body(crate::exchange::BodyError),
+    /// Its chunked coding is broken, or cut off.
+    Coding,
     /// Reading failed.
     Read(io::Error),
 }
@@ -62,13 +68,14 @@ impl Running {
         errors: Errors,
         settings: &Rc<Settings>,
         connection: &Rc<Connection>,
-        log: Rc<RequestLog>,
+        log: Rc<ScriptLog>,
     ) -> Running {
         Running {
             process: Some(process),
             output: Some(output),
             input,
             errors,
+            coding: None,
             settings: Rc::clone(settings),
             connection: Rc::clone(connection),
             log,
@@ -108,6 +115,60 @@ impl Running {
     /// # Errors
     /// As [`Running::read`].
     pub async fn read_until(
+        &mut self,
+        buffer: &mut Vec<u8>,
+        deadline: Instant,
+    ) -> Result<Option<usize>, Failure> {
+        loop {
+            if self.coding.as_ref().is_some_and(Chunked::is_done) {
+                return Ok(Some(0));
+            }
+            let start = buffer.len();
+            let count = self.read_coded(buffer, deadline).await?;
+            if self.coding.is_none() || count.is_none() {
+                return Ok(count);
+            }
+            if count == Some(0) {
+                return Err(Failure::Coding);
+            }
+            self.decode(buffer, start)?;
+            if buffer.len() > start {
+                return Ok(Some(buffer.len() - start));
+            }
+        }
+    }
+
+    /// From now on, and for what is in `buffer` already, the chunked coding is undone.
+    ///
+    /// # Errors
+    /// [`Failure::Coding`].
+    pub fn set_chunked(&mut self, buffer: &mut Vec<u8>) -> Result<(), Failure> {
+        self.coding = Some(Chunked::new());
+        self.decode(buffer, 0)
+    }
+
+    /// Replaces what is in the chunked coding, from `start` on, by what it stands for.
+    fn decode(&mut self, buffer: &mut Vec<u8>, start: usize) -> Result<(), Failure> {
+        let Some(coding) = &mut self.coding else {
+            return Ok(());
+        };
+        let (mut from, mut to) = (start, start);
+        loop {
+            let (used, event) = coding
+                .decode(&buffer[from..])
+                .map_err(|_| Failure::Coding)?;
+            let Event::Data(range) = event else {
+                buffer.truncate(to);
+                return Ok(());
+            };
+            buffer.copy_within(from + range.start..from + range.end, to);
+            to += range.len();
+            from += used;
+        }
+    }
+
+    /// Reads what the script has written, as it is.
+    async fn read_coded(
         &mut self,
         buffer: &mut Vec<u8>,
         deadline: Instant,

@@ -4,14 +4,18 @@ use std::io;
 use std::time::Duration;
 
 use super::running::{Failure, Running};
+use super::script_log::ScriptLog;
 use crate::event;
-use crate::exchange::{LocalBoxFuture, Piece, RequestLog, ResponseStream};
+use crate::exchange::{LocalBoxFuture, Piece, ResponseStream};
 use crate::http::Text;
 use crate::log::level::Level;
 use crate::sys::process::Exit;
 
 /// How long `cgi_buffering` waits for more before it passes on what there is.
 pub const GATHER: Duration = Duration::from_millis(10);
+
+/// What the log says of [`Failure::Coding`].
+pub const BAD_CODING: &str = "the script's chunked coding is broken or not all of it came";
 
 /// The rest of a script's output.
 pub struct Output {
@@ -50,8 +54,9 @@ impl Output {
         let ended = match fill(running, &mut self.buffer).await {
             Ok(ended) => ended,
             Err(failure) => {
+                let error = broken(&running.log, failure);
                 self.running = None;
-                return Some(Err(broken(failure)));
+                return Some(Err(error));
             }
         };
         if ended {
@@ -62,9 +67,10 @@ impl Output {
             self.failure = match end {
                 Ok(exit) => {
                     note(&running.log, exit);
-                    premature(exit, short)
+                    let cut = premature(exit, short);
+                    cut.map(|error| running.log.error(error.kind(), &error))
                 }
-                Err(failure) => Some(broken(failure)),
+                Err(failure) => Some(broken(&running.log, failure)),
             };
             self.running = None;
             if self.buffer.is_empty() {
@@ -81,17 +87,16 @@ impl Output {
 }
 
 /// What the log says of a response that stops.
-fn broken(failure: Failure) -> io::Error {
+fn broken(log: &ScriptLog, failure: Failure) -> io::Error {
+    use io::ErrorKind::{ConnectionAborted, InvalidData, Other, TimedOut};
     match failure {
         Failure::TimedOut(directive) => {
-            let why = format!("the script exceeded {directive}");
-            io::Error::new(io::ErrorKind::TimedOut, why)
+            log.error(TimedOut, format_args!("the script exceeded {directive}"))
         }
-        Failure::ClientGone => {
-            io::Error::new(io::ErrorKind::ConnectionAborted, "the client has left")
-        }
-        Failure::Body(_) => io::Error::other("the rest of the request's body did not come"),
-        Failure::Read(error) => error,
+        Failure::ClientGone => log.error(ConnectionAborted, "the client has left"),
+        Failure::Body(_) => log.error(Other, "the rest of the request's body did not come"),
+        Failure::Coding => log.error(InvalidData, BAD_CODING),
+        Failure::Read(error) => log.error(error.kind(), &error),
     }
 }
 
@@ -144,7 +149,7 @@ pub fn premature(exit: Option<Exit>, short: bool) -> Option<io::Error> {
 }
 
 /// Notes an exit code other than 0. It does not spoil an answer: scripts are careless with it.
-pub fn note(log: &RequestLog, exit: Option<Exit>) {
+pub fn note(log: &ScriptLog, exit: Option<Exit>) {
     if let Some(Exit::Code(code @ 1..)) = exit {
         log.log(
             Level::Info,

@@ -20,7 +20,11 @@ pub enum Delimiter {
 
 /// Appends the head of `response` to `out`.
 pub fn write(exchange: &Exchange, response: &Response, delimiter: Delimiter, out: &mut Vec<u8>) {
-    writer::status_line(response.status, out);
+    let worded = response.status_text.as_deref();
+    match worded.filter(|text| text.starts_with(&response.status.digits())) {
+        Some(text) => writer::foreign_status_line(text, out),
+        None => writer::status_line(response.status, out),
+    }
     // A response may bring its own, or none.
     if !response.headers.contains(b"Server") {
         writer::field(b"Server", server(exchange), out);

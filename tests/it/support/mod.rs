@@ -11,6 +11,7 @@ mod client;
 mod server;
 mod site;
 
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 pub use client::{Client, Response};
@@ -29,4 +30,23 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "never happened: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Whether a program that a scenario is about is there. A scenario that is not tried says so
+/// loudly; where CI is set, `.ci/run` has installed everything, so it fails.
+#[track_caller]
+pub fn is_there(program: &str) -> bool {
+    let found = Command::new("sh")
+        .args(["-c", "command -v \"$0\"", program])
+        .stdout(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    if !found {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "{program} is not installed"
+        );
+        eprintln!("MISSING: {program} is not installed; this scenario was not tried");
+    }
+    found
 }
