@@ -5,6 +5,8 @@ h2o, apache2 and caddy; strace counts system calls. docs/performance.md says how
 """
 
 import argparse
+import http.client
+import itertools
 import json
 import os
 import shutil
@@ -100,35 +102,38 @@ def free_port():
 
 def measure(given, compared, folder):
     """All cells, in rounds, so that whatever changes on the machine meanwhile meets every server."""
-    available = sorted(os.sched_getaffinity(0))
-    if len(available) < 2:
-        note("only one core: nothing is measured with cores of their own")
-    root, port = folder / "root", free_port()
+    root, port, traced = folder / "root", free_port(), shutil.which("strace")
     rows = chosen(given.rows)
     write_files(root, 200, 50, [row.x for row in rows if row.curve == "by-size"])
     build_hello(root)
-    for row in rows:
-        for cores in given.cores:
-            if cores == "own" and len(available) < 2:
-                continue
-            sets = {"own": [{available[0]}, {available[-1]}], "same": [{available[0]}] * 2}[cores]
-            if row.spread:
-                sets = [set(available)] * 2
-            part = [server for server in compared if takes_part(server, row, cores)]
-            for turn in range(given.rounds):
-                shift = turn % len(part) if part else 0
-                for server in part[shift:] + part[:shift]:
-                    cell = cells.Cell(row, server, port, folder / "server", root, sets[0], given.seconds, turn == 0)
-                    with proc.on_cores(sets[1]):
-                        yield {"row": row.name, "server": server.name, "cores": cores, "round": turn, **one(cell)}
+    for row, cores in itertools.product(rows, given.cores):
+        part = [server for server in compared if takes_part(server, row, cores)]
+        on = placement(cores, row.spread)
+        for turn in range(given.rounds if on else 0):
+            shift = turn % max(1, len(part))
+            for server in part[shift:] + part[:shift]:
+                count = bool(traced) and turn == 0 and not row.site.cgi  # scripts come and go too quickly for strace
+                cell = cells.Cell(row, server, port, folder / "server", root, on[0], given.seconds, count)
+                with proc.on_cores(on[1]):
+                    yield {"row": row.name, "server": server.name, "cores": cores, "round": turn, **one(cell)}
+
+
+def placement(cores, spread):
+    """The cores of the server and of the client; None if there are too few."""
+    available = sorted(os.sched_getaffinity(0))
+    if spread:
+        return set(available), set(available)
+    if cores == "same":
+        return {available[0]}, {available[0]}
+    return ({available[0]}, {available[-1]}) if len(available) > 1 else None
 
 
 def one(cell):
     """One cell's figures, or why there are none."""
     try:
         return cell.row.measure(cell)
-    except (Failed, OSError) as error:
-        return {"error": str(error)}
+    except (Failed, OSError, http.client.HTTPException, subprocess.SubprocessError) as error:
+        return {"error": str(error) or type(error).__name__}
 
 
 def build_hello(root):
@@ -142,20 +147,23 @@ def build_hello(root):
 
 def told(cell):
     """A cell's figures in a line."""
-    known = [f"{name} {report.number(cell[name])}" for name in report.FIGURES if name in cell]
-    return f"{cell['row']:<16} {cell['server']:<12} {cell['cores']:<5}{cell['round']}  {cell.get('error') or '  '.join(known)}"
+    known = "  ".join(f"{name} {report.number(cell[name])}" for name in report.FIGURES if name in cell)
+    where = f"{cell['row']:<20} {cell['server']:<12} {cell['cores']:<5}{cell['round']}"
+    return f"{where}  {cell.get('error', known)}"
 
 
 def run(given):
     """Measures what is asked for and writes the results file as it goes on."""
     for complaint in load.missing():
         note(f"not installed: {complaint}")
+    if len(os.sched_getaffinity(0)) < 2:
+        note("only one core: nothing is measured with cores of their own")
     load.raise_limits()
     compared = servers(given)
     results = {
         "machine": {**proc.machine(), "seconds": given.seconds, "rounds": given.rounds},
         "servers": {server.name: server.version() for server in compared},
-        "ours": [server.name for server in compared if not server.name.startswith("nginx") and isinstance(server, Nginx)],
+        "ours": [server.name for server in compared if server.is_ours],
         "cells": [],
     }
     file = given.json or given.output / "results.json"
@@ -183,8 +191,7 @@ def main():
     if given.into:
         report.write_into(given.into, text)
     print(text)
-    broken = [cell for group in results.cells.values() for cell in group if "error" in cell and cell["server"] in results.ours]
-    return 1 if broken else 0
+    return 1 if results.broken() else 0
 
 
 if __name__ == "__main__":

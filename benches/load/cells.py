@@ -60,6 +60,8 @@ def accounted(run, drive):
     busy, pids = proc.busy_seconds() - busy, run.pids()
     spent = proc.cpu_seconds(pids) - spent
     requests = result["requests"]
+    if not requests:
+        raise Failed("it answered no request")
     return {
         "cpu": spent / requests * 1e6,
         "machine": (busy - result["client"]) / requests * 1e6,
@@ -99,7 +101,8 @@ def requests(cell):
         if cell.count_calls:
             with load.SystemCalls(run.pids(), cell.folder) as calls:
                 answered = cell.wrk(STRACE_SECONDS)["requests"]
-            figures["calls"] = calls.count / answered
+            if answered and calls.count:
+                figures["calls"] = calls.count / answered
         return figures
 
 
@@ -175,9 +178,9 @@ def mixed(cell):
         cell.wrk(WARM_UP_SECONDS)
         alone = cell.wrk(cell.seconds)["p99"]
         slow = load.python("slow", cell.port, SLOW_CLIENTS, f"/{10 << 20}.bin", SLOW_RATE)
-        slow.line()
-        load.pause(1)
-        beside = cell.wrk(cell.seconds)["p99"]
+        slow.line()  # From here on the server fills their buffers, which is when they are felt.
+        crowded = cell.wrk(cell.seconds)
+        beside = crowded["p99"] if crowded["requests"] else cell.seconds * 1e6
         if slow.finish()["open"] < SLOW_CLIENTS:
             raise Failed("it closed connections whose clients read slowly")
     return {"alone": alone, "beside": beside, "change": beside / alone}

@@ -56,32 +56,10 @@ def tell(**values):
 
 
 def upload(port, mib, seconds, framing):
-    """PUTs one file after another; two connections take turns, each with a name of its own."""
-    chunked = framing == "chunked"
-    piece = bytes(range(256)) * 1024
-    pieces = int(mib) * 4
-    if chunked:
-        field, piece = "Transfer-Encoding: chunked", b"%x\r\n%s\r\n" % (len(piece), piece)
-    else:
-        field = f"Content-Length: {pieces * len(piece)}"
+    """PUTs one file after another, on two connections at a time."""
     times, failed = [], []
-    end = time.monotonic() + float(seconds)
-
-    def sender(name):
-        client = connect(int(port))
-        head = f"PUT /up/{name} HTTP/1.1\r\nHost: localhost\r\n{field}\r\n\r\n".encode()
-        while time.monotonic() < end:
-            start = time.monotonic()
-            client.sendall(head)
-            for _ in range(pieces):
-                client.sendall(piece)
-            if chunked:
-                client.sendall(b"0\r\n\r\n")
-            if answer(client) not in (201, 204):
-                failed.append(name)
-            times.append(time.monotonic() - start)
-
-    senders = [threading.Thread(target=sender, args=(f"file{number}",)) for number in range(2)]
+    arguments = int(port), int(mib), time.monotonic() + float(seconds), framing == "chunked"
+    senders = [threading.Thread(target=put, args=(f"file{n}", *arguments, times, failed)) for n in range(2)]
     start = time.monotonic()
     for thread in senders:
         thread.start()
@@ -91,6 +69,28 @@ def upload(port, mib, seconds, framing):
     times.sort()
     middle, last = (times[len(times) // 2], times[-1]) if times else (0, 0)
     tell(requests=len(times), seconds=spent, p50=middle * 1e6, p99=last * 1e6, failed=len(failed))
+
+
+def put(name, port, mib, end, chunked, times, failed):
+    """PUTs the same file until it is time to end, at least once."""
+    piece, count = bytes(range(256)) * 1024, mib * 4
+    field = f"Content-Length: {count * len(piece)}"
+    if chunked:
+        field, piece = "Transfer-Encoding: chunked", b"%x\r\n%s\r\n" % (len(piece), piece)
+    head = f"PUT /up/{name} HTTP/1.1\r\nHost: localhost\r\n{field}\r\n\r\n".encode()
+    client = connect(port)
+    while True:
+        start = time.monotonic()
+        client.sendall(head)
+        for _ in range(count):
+            client.sendall(piece)
+        if chunked:
+            client.sendall(b"0\r\n\r\n")
+        if answer(client) not in (201, 204):
+            failed.append(name)
+        times.append(time.monotonic() - start)
+        if time.monotonic() > end:
+            return
 
 
 def idle(port, count):
@@ -121,7 +121,7 @@ def still_open(client):
 
 def slow(port, count, path, rate):
     """Clients that ask for a large file and read a piece of it each second, each at its own time."""
-    clients = [connect(int(port), receive=int(rate)) for _ in range(int(count))]
+    clients = [connect(int(port), receive=4 * int(rate)) for _ in range(int(count))]
     for client in clients:
         client.sendall(request(path))
         client.setblocking(False)

@@ -121,8 +121,8 @@ class Apache(Server):
         if site.redirect:
             yield "Redirect 301 /old /new"
         if site.upload:
-            yield f'DAVLockDB {folder}/dav\nAlias "/up/" "{folder}/up/"\n<Directory "{folder}/up/">\nDAV On\n</Directory>'
-            yield "LimitRequestBody 0"
+            yield f'DAVLockDB {folder}/dav\nAlias "/up/" "{folder}/up/"\nLimitRequestBody 0'
+            yield f'<Directory "{folder}/up/">\nDAV On\n</Directory>'
         if site.cgi:
             yield f'ScriptSock {folder}/cgid\nScriptAlias "/cgi/" "{root}/cgi/"'
         for number in range(site.prefixes):

@@ -28,7 +28,8 @@ def svg(results):
         parts.append(f'<g transform="translate(0 {height})">{text}</g>')
         height += needed
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}">'
-    return "\n".join([head, f"<style>{STYLE}</style>", f'<rect width="{WIDTH}" height="{height}"/>', *parts, "</svg>\n"])
+    ground = f'<rect width="{WIDTH}" height="{height}"/>'
+    return "\n".join([head, f"<style>{STYLE}</style>", ground, *parts, "</svg>\n"])
 
 
 def text(x, y, content, kind="", anchor="start"):

@@ -55,6 +55,10 @@ class Results:
         value, other = self.value(row, server, figure, cores), self.value(row, base, figure, cores)
         return value / other if value is not None and other else None
 
+    def broken(self):
+        """Whether ours failed at something."""
+        return any("error" in cell for key, cells in self.cells.items() for cell in cells if key[1] in self.ours)
+
     def goals(self):
         """Every goal that was measured: row, goal, what was reached."""
         for row in ROWS:

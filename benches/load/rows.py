@@ -141,17 +141,22 @@ def curve(name, what, points):
     return [Row(f"{name}={x}", what, curve=name, x=x, **fields) for x, fields in points.items()]
 
 
-SIZES = [0, KIB, 10 * KIB, 100 * KIB, MIB, 10 * MIB, 100 * MIB]
+def size(count):
+    """A file of so many bytes, and as many clients at a time as that lets through."""
+    return {"path": f"/{count}.bin", "connections": 64 if count < MIB else 16 if count < 100 * MIB else 4}
+
 
 CURVES = [
-    *curve("by-connections", "1 KiB, by connections", {n: {"site": MANY, "connections": n} for n in (10, 100, 1000, 4000, 10000)}),
-    *curve("by-sites", "random Host, by sites", {
-        n: {"site": Site(hosts=n), "drawn": any_host} for n in (1, 10, 100, 1000, 10000)}),
-    *curve("by-locations", "random path, by prefix locations", {
-        n: {"site": Site(aliases=n), "drawn": any_location} for n in (1, 10, 100, 1000)}),
-    *curve("by-workers", "1 KiB, by workers", {n: {"site": Site(workers=n), "spread": True} for n in (1, 2)}),
-    *curve("by-size", "one file, by its size in bytes", {
-        n: {"path": f"/{n}.bin", "connections": 64 if n < MIB else 16} for n in SIZES}),
+    *curve("by-connections", "1 KiB, by connections",
+           {n: {"site": MANY, "connections": n} for n in (10, 100, 1000, 4000, 10000)}),
+    *curve("by-sites", "random Host, by sites",
+           {n: {"site": Site(hosts=n), "drawn": any_host} for n in (1, 10, 100, 1000, 10000)}),
+    *curve("by-locations", "random path, by prefix locations",
+           {n: {"site": Site(aliases=n), "drawn": any_location} for n in (1, 10, 100, 1000)}),
+    *curve("by-workers", "1 KiB, by workers; all cores for server and client",
+           {n: {"site": Site(workers=n), "spread": True} for n in (1, 2)}),
+    *curve("by-size", "one file, by its size in bytes",
+           {n: size(n) for n in (0, KIB, 10 * KIB, 100 * KIB, MIB, 10 * MIB, 100 * MIB)}),
 ]  # fmt: skip
 
 QUICK = ["1k", "new", "404", "chunked", "start"]

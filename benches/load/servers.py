@@ -27,6 +27,7 @@ class Server:
     file = "server.conf"
     lacks = frozenset()  # fields of `Site` that it cannot express
     version_flag = "-v"
+    is_ours = False
 
     def configuration(self, site, port, folder, root):
         """The text of its configuration file."""
@@ -71,7 +72,8 @@ class Nginx(Server):
 
     def __init__(self, name, program, setting=""):
         self.name, self.program, self.setting = name, program, setting
-        if name.startswith("nginx"):
+        self.is_ours = not name.startswith("nginx")
+        if not self.is_ours:
             self.lacks = {"cgi"}
 
     def configuration(self, site, port, folder, root):

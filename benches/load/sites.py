@@ -3,7 +3,6 @@
 import os
 import random
 from dataclasses import dataclass
-from pathlib import Path
 
 KIB, MIB = 1 << 10, 1 << 20
 MODIFIED = 1_700_000_000
