@@ -210,7 +210,7 @@ pub enum Effect<S> {
     },
     /// A block whose contents are data: [`Use::entries`] gives them.
     Raw(Apply<S>),
-    /// Accepted, checked for its number of arguments, without effect here.
+    /// Accepted, checked as far as its syntax is one of those [`Use::conform`] knows, without effect here.
     Tunes,
 }
 
@@ -342,7 +342,12 @@ impl<S> Directive<S> {
     }
 
     /// See [`Effect::Tunes`].
-    pub const fn tunes(mut self) -> Self {
+    pub const fn tunes(self) -> Self {
+        self.once().tunes_each()
+    }
+
+    /// As [`Directive::tunes`], for what may be repeated.
+    pub const fn tunes_each(mut self) -> Self {
         self.row.tunes = true;
         self.effect = Effect::Tunes;
         self
@@ -484,7 +489,7 @@ impl<M: Module> AnyModule for M {
                 }
                 add(s, d)
             }),
-            (Effect::Tunes, _) => Ok(()),
+            (Effect::Tunes, _) => d.conform(directive.row.syntax),
         }
     }
 

@@ -273,6 +273,25 @@ impl<'a> Use<'a> {
         })
     }
 
+    /// Whether the arguments are what `syntax` asks for, if that is one of the simple kinds: for
+    /// directives of which nothing else is wanted.
+    ///
+    /// # Errors
+    /// They are not.
+    pub fn conform(&self, syntax: &str) -> Outcome {
+        match syntax {
+            "on | off" => self.flag().map(drop),
+            "number" => self.number(0).map(drop),
+            "size" => self.size(0).map(drop),
+            "size | off" if self.arg(0) == b"off" => Ok(()),
+            "size | off" => self.offset(0).map(drop),
+            "interval" | "time" => self.time_ms(0).map(drop),
+            "number size" => self.buffers(0).map(drop),
+            "abort | stop" => self.one_of(0, &[("abort", ()), ("stop", ())]),
+            _ => Ok(()),
+        }
+    }
+
     /// All arguments from `i` on as bits of a mask, each a word in any case.
     pub fn bits_from(&self, i: usize, words: &[(&str, u32)]) -> Result<u32, Mistake> {
         let mut mask = 0;

@@ -36,10 +36,7 @@ async fn ask_for_one(exchange: &mut Exchange) -> Verdict {
             Verdict::Next => {}
             Verdict::Granted => return Verdict::Next,
             Verdict::Respond(response) if is_refusal(response.status) => {
-                // A client that may still log in is told so.
-                if !refusal.as_ref().is_some_and(asks_for_login) {
-                    refusal = Some(response);
-                }
+                refusal = Some(combined(refusal, response));
             }
             done => return done,
         }
@@ -57,8 +54,19 @@ fn is_refusal(status: Status) -> bool {
     status == Status::FORBIDDEN || status == Status::UNAUTHORIZED
 }
 
-fn asks_for_login(response: &Response) -> bool {
-    response.status == Status::UNAUTHORIZED
+/// What two refusals come to: a client that may still log in is told all ways to do so.
+fn combined(earlier: Option<Response>, later: Response) -> Response {
+    match earlier {
+        Some(mut login) if login.status == Status::UNAUTHORIZED => {
+            for field in &later.headers {
+                login
+                    .headers
+                    .append(field.name.clone(), field.value.clone());
+            }
+            login
+        }
+        _ => later,
+    }
 }
 
 /// Makes guessing slow, whether it was the name or the password that was wrong.

@@ -4,11 +4,13 @@
 //! aside.
 
 use std::cell::{Cell, OnceCell};
+use std::fmt;
 use std::rc::Rc;
 
 use super::counters::Count;
 use super::{Listener, Moment};
 use crate::event::Io;
+use crate::log::level::Level;
 use crate::net::address::Address;
 use crate::proto::proxy_protocol::ProxyHeader;
 use crate::sys::socket;
@@ -102,6 +104,30 @@ impl Connection {
                 Ok(address) => address,
                 Err(_) => self.listener.address.clone(),
             })
+    }
+
+    /// Writes what concerns no request to the listener's error log, naming client and listener.
+    pub fn log(&self, level: Level, message: fmt::Arguments<'_>) {
+        let log = &self.listener.default.base.core.error_log;
+        if log.enabled(level) {
+            let (client, server) = (self.peer.host_text(), &self.listener.address);
+            let message = format_args!("{message}, client: {client}, server: {server}");
+            log.log(level, Some(self.number), message);
+        }
+    }
+
+    /// Logs that the client left without a further request.
+    pub fn log_leaving(&self) {
+        if self.requests.get() == 0 {
+            let message = "client closed connection while waiting for request";
+            return self.log(Level::Info, format_args!("{message}"));
+        }
+        let log = &self.listener.default.base.core.error_log;
+        if log.enabled(Level::Info) {
+            let client = self.peer.host_text();
+            let message = format_args!("client {client} closed keepalive connection");
+            log.log(Level::Info, Some(self.number), message);
+        }
     }
 
     fn learnt(&self) -> &Learnt {

@@ -1,7 +1,7 @@
 //! The exchange: one request on its way to its response.
 
 use std::any::Any;
-use std::cell::{OnceCell, Ref, RefCell};
+use std::cell::{Cell, OnceCell, Ref, RefCell};
 use std::fmt;
 use std::rc::Rc;
 
@@ -16,6 +16,9 @@ use crate::sys::random;
 
 /// One more than the internal redirects an exchange may make.
 const MAX_REDIRECTS: u8 = 11;
+
+/// How deep computed variables may lie in one another.
+const MAX_NESTING: u8 = 100;
 
 /// A point in time, milliseconds since 1970.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -110,6 +113,7 @@ pub struct Exchange {
     carried: Option<Box<Response>>,
     matched: RefCell<Matched>,
     slots: Slots,
+    nesting: Cell<u8>,
     redirects: u8,
     response: RefCell<Response>,
     id: OnceCell<[u8; 16]>,
@@ -149,6 +153,7 @@ impl Exchange {
             carried: None,
             matched: RefCell::default(),
             slots: Rc::default(),
+            nesting: Cell::new(0),
             redirects: MAX_REDIRECTS,
             response: RefCell::new(Response::new(Status(0))),
             id: OnceCell::new(),
@@ -221,6 +226,18 @@ impl Exchange {
         slots[slot] = value;
     }
 
+    /// Runs `evaluate` for a variable that another may be waiting for; `None` if too many are.
+    pub(super) fn nested<R>(&self, evaluate: impl FnOnce() -> R) -> Option<R> {
+        let depth = self.nesting.get();
+        if depth == MAX_NESTING {
+            return None;
+        }
+        self.nesting.set(depth + 1);
+        let result = evaluate();
+        self.nesting.set(depth);
+        Some(result)
+    }
+
     /// Has variables be the same here and in `other`, a subrequest of it, whoever sets them.
     pub(super) fn share_slots(&mut self, other: &Exchange) {
         self.slots = Rc::clone(&other.slots);
@@ -279,18 +296,10 @@ impl Exchange {
         self.matched.borrow_mut().captures.clear();
     }
 
-    /// Hands the captures out, for a search that may fill them anew.
-    pub fn take_captures(&mut self) -> Captures {
-        std::mem::take(&mut self.matched.get_mut().captures)
-    }
-
-    /// Takes the captures back; those of a fresh match are of the current path.
-    pub fn put_captures(&mut self, captures: Captures, fresh: bool) {
-        let matched = self.matched.get_mut();
-        matched.captures = captures;
-        if fresh {
-            matched.subject.clone_from(&self.path);
-        }
+    /// Remembers what a location's pattern matched in the path.
+    pub fn set_captures(&mut self, captures: Captures) {
+        let subject = self.path.clone();
+        *self.matched.get_mut() = Matched { captures, subject };
     }
 
     /// Hands it to the virtual host its Host named.
@@ -330,6 +339,20 @@ impl Exchange {
             && self.connection.requests() < core.keepalive_requests
             && age <= core.keepalive_time.as_millis()
             && !core.keepalive_disable.applies(&self.request);
+    }
+
+    /// Lets the location in force limit the body; the refusal of one that is announced to be larger.
+    pub fn limit_body(&mut self) -> Option<Response> {
+        let core = &self.location.core;
+        let limit = core.client_max_body_size;
+        self.body.set_limits(limit, core.client_body_timeout);
+        let length = self.request.framing.content_length?;
+        if limit == 0 || length <= limit {
+            return None;
+        }
+        let message = format_args!("client intended to send too large body: {length} bytes");
+        self.log(Level::Error, message);
+        Some(Response::page(Status::REQUEST_ENTITY_TOO_LARGE))
     }
 
     /// Whether it may still be redirected internally.

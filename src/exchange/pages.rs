@@ -1,5 +1,7 @@
 //! The page a client sees for a status that no `error_page` covers.
 
+use crate::http::Status;
+
 /// Everything before the title. It asks for nothing from elsewhere, so it works whatever is broken.
 const HEAD: &str = "<!doctype html>\n<html lang=\"en\">\n<head><title>";
 
@@ -20,24 +22,27 @@ const STYLE: &str = concat!(
     "</head>\n<body><main>\n<h1><b>",
 );
 
-/// The page for `status`, as HTML.
+/// The page for `status`, as HTML; `None` if it has none, such as a success and 304.
 ///
-/// `reason` is the status's reason phrase, used where nginx's page has no other wording of its own;
 /// `signature` names the software at the foot of the page and is left out unless given
-/// (`server_tokens`). Both must be fit for HTML as they are.
-pub fn error_page(status: u16, reason: &str, signature: Option<&str>) -> Vec<u8> {
-    let (shown, text) = wording(status, reason);
+/// (`server_tokens`). It must be fit for HTML as it is.
+pub fn error_page(status: Status, signature: Option<&str>) -> Option<Vec<u8>> {
+    let (shown, text) = wording(status)?;
     let signature = signature
         .map(|name| format!("<p>{name}</p>\n"))
         .unwrap_or_default();
     let end = "</main></body>\n</html>\n";
-    format!("{HEAD}{shown} {text}{STYLE}{shown}</b> {text}</h1>\n{signature}{end}").into_bytes()
+    Some(
+        format!("{HEAD}{shown} {text}{STYLE}{shown}</b> {text}</h1>\n{signature}{end}")
+            .into_bytes(),
+    )
 }
 
 /// What the page calls `status`: the code the client gets and a text. nginx's own codes are refusals of
 /// a bad request, told apart by the text alone; for a few others its page and its status line differ.
-fn wording(status: u16, reason: &str) -> (u16, &str) {
-    match status {
+fn wording(status: Status) -> Option<(u16, &'static str)> {
+    Some(match status.as_u16() {
+        ..300 | 304 => return None,
         302 => (302, "Found"),
         401 => (401, "Authorization Required"),
         494 => (400, "Request Header Or Cookie Too Large"),
@@ -45,51 +50,52 @@ fn wording(status: u16, reason: &str) -> (u16, &str) {
         496 => (400, "No required SSL certificate was sent"),
         497 => (400, "The plain HTTP request was sent to HTTPS port"),
         498 => (404, "Not Found"),
-        _ => (status, reason),
-    }
+        code => (
+            code,
+            Some(status.reason()).filter(|reason| !reason.is_empty())?,
+        ),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::error_page;
+    use crate::http::Status;
 
-    fn page(status: u16, reason: &str, signature: Option<&str>) -> String {
-        String::from_utf8(error_page(status, reason, signature)).unwrap()
+    fn page(status: u16, signature: Option<&str>) -> String {
+        let page = error_page(Status(status), signature);
+        String::from_utf8(page.unwrap_or_default()).unwrap()
     }
 
     #[test]
     fn names_the_status() {
-        for (status, reason, text) in [
-            (404, "Not Found", "404 Not Found"),
-            (
-                503,
-                "Service Temporarily Unavailable",
-                "503 Service Temporarily Unavailable",
-            ),
-            (302, "Moved Temporarily", "302 Found"),
-            (401, "Unauthorized", "401 Authorization Required"),
-            (494, "", "400 Request Header Or Cookie Too Large"),
-            (497, "", "400 The plain HTTP request was sent to HTTPS port"),
+        for (status, text) in [
+            (404, "404 Not Found"),
+            (503, "503 Service Temporarily Unavailable"),
+            (302, "302 Found"),
+            (401, "401 Authorization Required"),
+            (494, "400 Request Header Or Cookie Too Large"),
+            (497, "400 The plain HTTP request was sent to HTTPS port"),
+            (498, "404 Not Found"),
         ] {
-            let page = page(status, reason, None);
+            let page = page(status, None);
             assert!(page.contains(&format!("<title>{text}</title>")), "{page}");
             assert!(page.contains(&text.replacen(' ', "</b> ", 1)), "{page}");
+        }
+        for status in [200, 204, 304, 418, 499] {
+            assert_eq!(page(status, None), "", "{status}");
         }
     }
 
     #[test]
     fn signs_only_when_asked() {
-        assert!(
-            !page(404, "Not Found", None)
-                .to_lowercase()
-                .contains("rowhouse")
-        );
-        assert!(page(404, "Not Found", Some("rowhouse/1.2.3")).contains("<p>rowhouse/1.2.3</p>"));
+        assert!(!page(404, None).to_lowercase().contains("rowhouse"));
+        assert!(page(404, Some("rowhouse/1.2.3")).contains("<p>rowhouse/1.2.3</p>"));
     }
 
     #[test]
     fn stays_small() {
-        let page = error_page(497, "", Some("rowhouse/100.100.100 (a build)"));
+        let page = page(497, Some("rowhouse/100.100.100 (a build)"));
         assert!(page.len() < 1000, "{} bytes", page.len());
     }
 }

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use super::plugs::{Phase, Step, Target};
 use super::{Body, ErrorPage, Exchange, Location, Response, ServerTokens, access, pages};
 use crate::http::escape::{Escape, escape};
-use crate::http::{Method, Status};
+use crate::http::{Captures, Method, Status};
 use crate::log::level::Level;
 use crate::routing::locations::Found;
 
@@ -175,8 +175,7 @@ pub(super) async fn decided(mut step: Step<'_>) -> Verdict {
 /// Chooses the location for the path; a response if none may serve it.
 fn find_location(exchange: &mut Exchange) -> Option<Response> {
     let server = Rc::clone(&exchange.server);
-    let mut captures = exchange.take_captures();
-    captures.clear();
+    let mut captures = Captures::new();
     let Ok(found) = server.locations.find(&exchange.path, &mut captures) else {
         exchange.log(
             Level::Error,
@@ -184,8 +183,9 @@ fn find_location(exchange: &mut Exchange) -> Option<Response> {
         );
         return Some(Response::page(Status::INTERNAL_SERVER_ERROR));
     };
-    let by_pattern = !captures.is_empty();
-    exchange.put_captures(captures, by_pattern);
+    if !captures.is_empty() {
+        exchange.set_captures(captures);
+    }
     if let Found::Location(location) = &found {
         exchange.name_captures(&location.captures);
     }
@@ -206,22 +206,11 @@ fn enter(exchange: &mut Exchange, location: &Rc<Location>) -> Option<Response> {
         _ => Rc::clone(location),
     };
     exchange.limit_keep_alive();
-    let core = &exchange.location.core;
-    exchange
-        .body
-        .set_limits(core.client_max_body_size, core.client_body_timeout);
-    if core.internal && !exchange.internal {
+    let refusal = exchange.limit_body();
+    if exchange.location.core.internal && !exchange.internal {
         return Some(Response::page(Status::NOT_FOUND));
     }
-    let length = exchange.request.framing.content_length?;
-    if core.client_max_body_size == 0 || length <= core.client_max_body_size {
-        return None;
-    }
-    exchange.log(
-        Level::Error,
-        format_args!("client intended to send too large body: {length} bytes"),
-    );
-    Some(Response::page(Status::REQUEST_ENTITY_TOO_LARGE))
+    refusal
 }
 
 /// A redirect to the location's own name, which ends in the slash the path lacks.
@@ -257,10 +246,15 @@ fn nothing_here(exchange: &Exchange) -> Response {
 /// Goes where `target` says; an error response if it can't.
 fn follow(exchange: &mut Exchange, target: Target) -> Result<Start, Box<Response>> {
     if !exchange.spend_redirect() {
-        let path = String::from_utf8_lossy(&exchange.path);
+        let text = String::from_utf8_lossy;
+        let doing = match &target {
+            Target::Rewritten => format!("processing \"{}\"", text(&exchange.path)),
+            Target::Uri { path, .. } => format!("internally redirecting to \"{}\"", text(path)),
+            Target::Named(name) => format!("redirect to named location \"@{}\"", text(name)),
+        };
         exchange.log(
             Level::Error,
-            format_args!("rewrite or internal redirection cycle while processing \"{path}\""),
+            format_args!("rewrite or internal redirection cycle while {doing}"),
         );
         return Err(Box::new(Response::page(Status::INTERNAL_SERVER_ERROR)));
     }
@@ -377,17 +371,12 @@ fn with_page(exchange: &mut Exchange, mut response: Response) -> Response {
     let shown = response.status.on_the_wire();
     response.clear_entity();
     response.body = Body::Empty;
-    if has_page(response.status) {
-        let signature = match exchange.location.core.server_tokens {
-            ServerTokens::On => Some(crate::NAME_AND_VERSION),
-            ServerTokens::Build => Some(crate::NAME_AND_BUILD),
-            ServerTokens::Unset | ServerTokens::Off => None,
-        };
-        let page = pages::error_page(
-            response.status.as_u16(),
-            response.status.reason(),
-            signature,
-        );
+    let signature = match exchange.location.core.server_tokens {
+        ServerTokens::On => Some(crate::NAME_AND_VERSION),
+        ServerTokens::Build => Some(crate::NAME_AND_BUILD),
+        ServerTokens::Unset | ServerTokens::Off => None,
+    };
+    if let Some(page) = pages::error_page(response.status, signature) {
         response.content_type = Some("text/html".into());
         response.body = Body::Bytes(page.into());
     }
@@ -416,11 +405,4 @@ fn filtered(exchange: &mut Exchange, response: Response) -> Result<Response, Tar
         }
     }
     Ok(response)
-}
-
-/// Whether the server has a page for the status; others, such as 201 and 204, go without.
-fn has_page(status: Status) -> bool {
-    status.as_u16() >= 300
-        && status != Status::NOT_MODIFIED
-        && !status.on_the_wire().reason().is_empty()
 }

@@ -7,7 +7,7 @@ use super::Exchange;
 use super::variable::{Names, VariableRef};
 use crate::http::escape::{Escape, escape};
 
-/// Text in which `$name`, `${name}` and `$1` stand for values of the exchange.
+/// Text in which `$name`, `${name}` and `$1` (but not `${1}`, as in nginx) stand for values of the exchange.
 #[derive(Clone, Default)]
 pub struct Template {
     parts: Rc<[Part]>,
@@ -144,9 +144,6 @@ fn reference(source: &[u8], names: &mut Names) -> Option<(Part, usize)> {
         .filter(|name| !name.is_empty())?;
     if braced && rest.get(length) != Some(&b'}') {
         return None;
-    }
-    if braced && length == 1 && matches!(rest[0], b'1'..=b'9') {
-        return Some((Part::Capture(usize::from(rest[0] - b'0')), 4));
     }
     let part = Part::Variable(names.reference(name));
     Some((part, 1 + length + if braced { 2 } else { 0 }))

@@ -1,6 +1,6 @@
 //! Variables: what a name like `$uri` stands for, resolved once when the configuration is read.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -88,11 +88,12 @@ enum Source {
         family: Option<(FamilyGetter, Box<[u8]>)>,
         warn: Cell<bool>,
     },
-    /// Computed on first use in a request and kept in the slot, unless volatile.
+    /// Computed on first use in a request and kept in the slot, unless volatile. As long as the
+    /// configuration is read, a later definition takes the place of this one.
     Computed {
-        value: Rc<dyn Evaluate>,
+        value: RefCell<Rc<dyn Evaluate>>,
         slot: usize,
-        volatile: bool,
+        volatile: Cell<bool>,
     },
 }
 
@@ -143,30 +144,40 @@ impl VariableRef {
                 value,
                 slot,
                 volatile,
-            } => written(exchange, *slot, out)
-                .or_else(|| computed(exchange, value.as_ref(), (!volatile).then_some(*slot), out)),
+            } => written(exchange, *slot, out).or_else(|| {
+                let kept = (!volatile.get()).then_some(*slot);
+                self.computed(exchange, &**value.borrow(), kept, out)
+            }),
         }
+    }
+
+    /// The value of a computed variable, kept in `slot` if there is one. A variable that needs
+    /// itself has none: nginx's limit on how deep variables may lie in one another finds it out.
+    fn computed(
+        &self,
+        exchange: &Exchange,
+        value: &dyn Evaluate,
+        slot: Option<usize>,
+        out: &mut Vec<u8>,
+    ) -> Option<()> {
+        let start = out.len();
+        let found = exchange.nested(|| value.evaluate(exchange, out));
+        let found = found.unwrap_or_else(|| {
+            let message = format_args!("cycle while evaluating variable \"{}\"", self.name);
+            exchange.log(Level::Error, message);
+            None
+        });
+        found?;
+        if let Some(slot) = slot {
+            exchange.set_slot(slot, Some(Rc::from(&out[start..])));
+        }
+        Some(())
     }
 }
 
 /// The value written to a slot.
 fn written(exchange: &Exchange, slot: usize, out: &mut Vec<u8>) -> Option<()> {
     exchange.with_slot(slot, |value| out.extend_from_slice(value))
-}
-
-/// The value of a computed variable, kept in `slot` if there is one.
-fn computed(
-    exchange: &Exchange,
-    value: &dyn Evaluate,
-    slot: Option<usize>,
-    out: &mut Vec<u8>,
-) -> Option<()> {
-    let start = out.len();
-    value.evaluate(exchange, out)?;
-    if let Some(slot) = slot {
-        exchange.set_slot(slot, Some(Rc::from(&out[start..])));
-    }
-    Some(())
 }
 
 /// All variables of one configuration while it is read: built-in rows, and names the
@@ -206,9 +217,9 @@ impl Names {
             let slot = self.slots;
             self.slots += 1;
             let _ = source.set(Source::Computed {
-                value: Rc::new(Local(row)),
+                value: RefCell::new(Rc::new(Local(row))),
                 slot,
-                volatile: false,
+                volatile: Cell::new(false),
             });
         }
         let reference = Rc::new(VariableRef {
@@ -242,19 +253,31 @@ impl Names {
         reference.slot()
     }
 
-    /// Defines `name` as computed by `value`; `false` if it already means something else.
+    /// Defines `name` as computed by `value`, whatever computed it before; `false` if it already
+    /// means something else.
     pub fn define(&mut self, name: &str, value: Rc<dyn Evaluate>, volatile: bool) -> bool {
         if self.is_builtin(name) {
             return false;
         }
+        let reference = self.reference(name);
+        if let Some(Source::Computed {
+            value: earlier,
+            volatile: kept,
+            ..
+        }) = reference.source.get()
+        {
+            earlier.replace(value);
+            kept.set(volatile);
+            return true;
+        }
         let slot = self.slots;
         self.slots += 1;
         let source = Source::Computed {
-            value,
+            value: RefCell::new(value),
             slot,
-            volatile,
+            volatile: Cell::new(volatile),
         };
-        self.reference(name).source.set(source).is_ok()
+        reference.source.set(source).is_ok()
     }
 
     /// What `set` does to the built-in variable `name`, if it may change it.

@@ -5,16 +5,31 @@ use std::rc::Rc;
 /// Some media types, or all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MediaTypes {
-    types: Rc<[Box<[u8]>]>,
+    types: Rc<Vec<Box<[u8]>>>,
     all: bool,
 }
 
 impl MediaTypes {
     /// The types of a list in which `*` stands for all; letter case is ignored.
     pub fn new<'a>(list: impl IntoIterator<Item = &'a [u8]>) -> MediaTypes {
-        let types: Rc<[Box<[u8]>]> = list.into_iter().map(Box::from).collect();
-        let all = types.iter().any(|name| **name == *b"*");
-        MediaTypes { types, all }
+        let mut types = MediaTypes {
+            types: Rc::default(),
+            all: false,
+        };
+        for name in list {
+            types.add(name);
+        }
+        types
+    }
+
+    /// Adds a type, or all of them (`*`); `false` if it is there already.
+    pub fn add(&mut self, name: &[u8]) -> bool {
+        self.all |= name == b"*";
+        if !self.all && self.lists(name) {
+            return false;
+        }
+        Rc::make_mut(&mut self.types).push(name.into());
+        true
     }
 
     /// Whether a response of this type is meant; parameters of the type are ignored.
@@ -24,11 +39,12 @@ impl MediaTypes {
         };
         let end = memchr::memchr(b';', content_type).unwrap_or(content_type.len());
         let name = content_type[..end].trim_ascii_end();
-        self.all
-            || self
-                .types
-                .iter()
-                .any(|known| known.eq_ignore_ascii_case(name))
+        self.all || self.lists(name)
+    }
+
+    fn lists(&self, name: &[u8]) -> bool {
+        let mut types = self.types.iter();
+        types.any(|known| known.eq_ignore_ascii_case(name))
     }
 }
 
@@ -46,7 +62,8 @@ mod tests {
     #[test]
     fn types_are_compared_without_parameters_and_case() {
         let html = MediaTypes::default();
-        let all = MediaTypes::new([&b"text/x"[..], b"*"]);
+        let mut all = MediaTypes::new([&b"text/x"[..]]);
+        assert!(!all.add(b"Text/X") && all.add(b"*") && all.add(b"text/x"));
         let cases = [
             (Some("text/html"), true, true),
             (Some("Text/HTML ; charset=x"), true, true),

@@ -44,8 +44,8 @@ impl Module for Addition {
             .contexts(HTTP_SERVER_LOCATION)
             .at_least(1)
             .doc("Lists the media types of bodies that are added to; text/html always is one, and * stands for all.")
-            .set(|s, d| {
-                s.types = d.media_types();
+            .repeat(|s, d| {
+                d.media_types(&mut s.types);
                 Ok(())
             }),
     ];

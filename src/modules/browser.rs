@@ -120,7 +120,7 @@ impl Module for Browser {
             .default("1")
             .contexts(HTTP_SERVER_LOCATION)
             .doc("Says what $modern_browser is for a modern browser.")
-            .set(|settings, d| {
+            .repeat(|settings, d| {
                 settings.modern_value = d.arg(0).into();
                 Ok(())
             }),
@@ -129,7 +129,7 @@ impl Module for Browser {
             .default("1")
             .contexts(HTTP_SERVER_LOCATION)
             .doc("Says what $ancient_browser is for an ancient browser.")
-            .set(|settings, d| {
+            .repeat(|settings, d| {
                 settings.ancient_value = d.arg(0).into();
                 Ok(())
             }),

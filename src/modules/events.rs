@@ -92,7 +92,7 @@ impl Module for Events {
         row("debug_connection")
             .syntax("address | CIDR | unix:")
             .doc("Narrows debugging messages down to some clients.")
-            .tunes(),
+            .tunes_each(),
     ];
 
     fn finish(settings: &mut Rc<Settings>, block: &mut Finish<'_>) -> Outcome {

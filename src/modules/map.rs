@@ -30,13 +30,13 @@ impl Module for Map {
                 d.define(1, name, Rc::new(table), volatile)
             }),
         directive("map_hash_max_size")
-            .syntax("size")
+            .syntax("number")
             .default("2048")
             .contexts(HTTP)
             .doc("Limits a hash table that here grows as needed.")
             .tunes(),
         directive("map_hash_bucket_size")
-            .syntax("size")
+            .syntax("number")
             .default("64")
             .contexts(HTTP)
             .doc("Sets the buckets of a hash table that here has none.")
@@ -104,7 +104,7 @@ impl Table {
     fn add(&mut self, entry: &Use<'_>) -> Outcome {
         let value = entry.template(0)?;
         let complain = |what: &str| {
-            let key = String::from_utf8_lossy(entry.name());
+            let key = String::from_utf8_lossy(entry.name()).to_ascii_lowercase();
             Err(Mistake::emerg(entry.span(), format!("{what} \"{key}\"")))
         };
         match entry.name() {
@@ -227,6 +227,30 @@ mod tests {
     }
 
     #[test]
+    fn the_last_of_several_tables_counts() {
+        let site = Site::with_http(
+            "map $uri $x { default first; } map $arg_a $x { default second; } geo $x { default third; }
+             split_clients $uri $y { * first; } map $arg_a $y { 1 second; }",
+            "return 200 $x$y;",
+        );
+        assert_eq!(text(&site.get("/?a=1", &[])), "thirdsecond");
+    }
+
+    #[test]
+    fn what_needs_itself_has_no_value() {
+        let site = Site::with_http(
+            "map $self $self { default x; } map $b $a { default a$b; } map $a $b { default b$a; }",
+            "location / { return 200 $self; } location /two { return 200 $a; }",
+        );
+        assert_eq!(text(&site.get("/", &[])), "x");
+        assert!(
+            site.log()
+                .contains("cycle while evaluating variable \"self\"")
+        );
+        assert!(text(&site.get("/two", &[])).starts_with("abab"));
+    }
+
+    #[test]
     fn mistakes() {
         for (block, message) in [
             ("map $uri x { }", "invalid variable name \"x\""),
@@ -235,7 +259,7 @@ mod tests {
                 "map $uri $x { a b c; }",
                 "invalid number of the map parameters",
             ),
-            ("map $uri $x { a b; A b; }", "conflicting parameter \"A\""),
+            ("map $uri $x { a b; A b; }", "conflicting parameter \"a\""),
             (
                 "map $uri $x { default a; default b; }",
                 "duplicate default map parameter",

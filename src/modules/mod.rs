@@ -15,6 +15,7 @@ pub mod charset;
 pub mod compress;
 pub mod core;
 pub mod dav;
+pub mod early_read;
 pub mod empty_gif;
 pub mod events;
 #[cfg(test)]
@@ -73,12 +74,13 @@ pub static ALL: &[&dyn AnyModule] = &[
     &access_log::AccessLog,
     // Handlers.
     &rewrite::Rewrite,
+    &early_read::EarlyRead,
     &realip::RealIp,
     &limits::req::LimitReq,
     &limits::conn::LimitConn,
-    &auth_request::AuthRequest,
     &access::Access,
     &auth_basic::AuthBasic,
+    &auth_request::AuthRequest,
     &try_files::TryFiles,
     &mirror::Mirror,
     &upload_progress::UploadProgress,

@@ -180,7 +180,7 @@ const TUNED: &[Row] = &[
         .default("default threads=32 max_queue=65536")
         .between(2, 3)
         .doc("Describes threads that read files; a worker has one thread only.")
-        .tunes(),
+        .tunes_each(),
     row("debug_points")
         .syntax("abort | stop")
         .doc("Stops at internal errors, for a debugger.")
@@ -188,7 +188,7 @@ const TUNED: &[Row] = &[
     row("load_module")
         .syntax("file")
         .doc("Loads a module at run time; all modules are built in.")
-        .tunes(),
+        .tunes_each(),
     row("ssl_engine")
         .syntax("device")
         .doc("Chooses a cryptographic device of OpenSSL, which is not used here.")

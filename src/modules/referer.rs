@@ -27,6 +27,7 @@ pub struct Settings {
     server_names: bool,
     /// Where the block's own list stands.
     span: Option<Span>,
+    /// What was made of the list; before that, of the list around this block.
     valid: Option<Rc<Valid>>,
 }
 
@@ -52,18 +53,18 @@ impl Module for Referer {
             .contexts(BOTH)
             .at_least(1)
             .doc("Lists the referrers for which $invalid_referer is empty: names, names with a wildcard or a path, ~patterns.")
-            .append(|settings| *settings = Settings::default(), |settings, d| {
-                settings.span = Some(d.span());
+            .repeat(|settings, d| {
+                settings.begin(d);
                 (0..d.count()).try_for_each(|i| settings.add(d, i))
             }),
         directive("referer_hash_max_size")
-            .syntax("size")
+            .syntax("number")
             .default("2048")
             .contexts(BOTH)
             .doc("Limits a hash table that here grows as needed.")
             .tunes(),
         directive("referer_hash_bucket_size")
-            .syntax("size")
+            .syntax("number")
             .default("64")
             .contexts(BOTH)
             .doc("Sets the buckets of a hash table that here has none.")
@@ -105,10 +106,18 @@ impl Module for Referer {
                 Mistake::emerg(span, format!("{what} \"{shown}\""))
             })?;
         }
+        let outer = settings.valid.take();
+        let inherited = |own: Vec<_>, of: fn(&Valid) -> &Vec<_>| match &outer {
+            Some(outer) if own.is_empty() => of(outer).clone(),
+            _ => own,
+        };
         settings.valid = Some(Rc::new(Valid {
             hosts,
-            host_patterns,
-            patterns: settings.patterns.clone(),
+            // As in nginx, a list without patterns of its own keeps those of the list around it.
+            host_patterns: inherited(host_patterns, |outer| &outer.host_patterns),
+            patterns: inherited(std::mem::take(&mut settings.patterns), |outer| {
+                &outer.patterns
+            }),
             none: settings.none,
             blocked: settings.blocked,
         }));
@@ -124,6 +133,17 @@ impl Module for Referer {
 }
 
 impl Settings {
+    /// Starts the block's own list with its first line.
+    fn begin(&mut self, d: &Use<'_>) {
+        if d.first() {
+            *self = Settings {
+                valid: self.valid.take(),
+                ..Settings::default()
+            };
+        }
+        self.span = Some(d.span());
+    }
+
     fn add(&mut self, d: &Use<'_>, i: usize) -> Outcome {
         match d.arg(i) {
             b"" => return Err(d.mistake(i, "invalid referer \"\"")),
@@ -229,6 +249,24 @@ mod tests {
         }
         let site = Site::new("return 200 \"$invalid_referer\";");
         assert_eq!(text(&site.get("/", &[])), "");
+    }
+
+    #[test]
+    fn patterns_are_inherited_by_lists_without() {
+        let site = Site::new(
+            "valid_referers ~google none a.com;
+             location /names { valid_referers b.com; return 200 \"$invalid_referer\"; }
+             location /patterns { valid_referers ~evil; return 200 \"$invalid_referer\"; }",
+        );
+        for (target, referer, expected) in [
+            ("/names", "http://google.com/", ""),
+            ("/names", "http://a.com/", "1"),
+            ("/names", "http://b.com/", ""),
+            ("/patterns", "http://google.com/", "1"),
+        ] {
+            let response = site.get(target, &[&format!("Referer: {referer}")]);
+            assert_eq!(text(&response), expected, "{target} {referer}");
+        }
     }
 
     #[test]

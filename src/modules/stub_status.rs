@@ -25,7 +25,7 @@ impl Module for StubStatus {
         .contexts(SERVER | LOCATION)
         .between(0, 1)
         .doc("Answers with how many connections and requests there are and were.")
-        .set(|settings, _| {
+        .repeat(|settings, _| {
             settings.on = true;
             Ok(())
         })];

@@ -2,6 +2,7 @@
 
 use crate::config::context::HTTP_SERVER_LOCATION;
 use crate::config::{Directive, Module, directive};
+use crate::modules::core::temp_path_row;
 
 /// The folders for temporary files of upstream modules.
 pub struct TempPaths;
@@ -16,7 +17,7 @@ const fn row(name: &'static str) -> Directive<Settings> {
         .contexts(HTTP_SERVER_LOCATION)
         .between(1, 4)
         .doc("Names a folder for buffered responses; responses are not buffered on disk.")
-        .tunes()
+        .set(|_, d| temp_path_row(d).map(drop))
 }
 
 impl Module for TempPaths {
@@ -39,5 +40,7 @@ mod tests {
         let text = "proxy_temp_path a 1 2; server { fastcgi_temp_path a; uwsgi_temp_path /b; \
                     location / { scgi_temp_path c 1 2 3; } }";
         assert!(found_in_http(text).is_empty());
+        let wrong = found_in_http("proxy_temp_path a 0;");
+        assert_eq!(wrong, ["\"proxy_temp_path\" directive invalid value"]);
     }
 }

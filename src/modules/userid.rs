@@ -276,17 +276,17 @@ fn value_of(variable: &VariableRef, exchange: &Exchange) -> Option<Vec<u8>> {
 const ENCODED: usize = 22;
 
 impl Settings {
-    /// The cookie the client sent.
-    fn cookie<'a>(&self, exchange: &'a Exchange) -> Option<&'a [u8]> {
+    /// The cookie the client sent, behind the field it is in.
+    fn cookie<'a>(&self, exchange: &'a Exchange) -> Option<(&'a [u8], &'a [u8])> {
         let mut fields = exchange.request.all(KnownHeader::Cookie);
-        fields.find_map(|field| cookie::find(field, self.name.as_bytes()))
+        fields.find_map(|field| Some((field, cookie::find(field, self.name.as_bytes())?)))
     }
 
     fn got(&self, exchange: &Exchange) -> Option<Uid> {
-        let cookie = self.cookie(exchange)?;
+        let (field, cookie) = self.cookie(exchange)?;
         let complain = |what: &str| {
-            let cookie = String::from_utf8_lossy(cookie);
-            let message = format_args!("client sent {what} userid cookie \"{cookie}\"");
+            let field = String::from_utf8_lossy(field);
+            let message = format_args!("client sent {what} userid cookie \"{field}\"");
             exchange.log(Level::Error, message);
         };
         let Some(encoded) = cookie.get(..ENCODED) else {
@@ -318,7 +318,7 @@ impl Settings {
     /// Whether the client's cookie has the mark it should have.
     fn is_marked(&self, exchange: &Exchange) -> bool {
         let Some(mark) = self.mark else { return true };
-        let cookie = self.cookie(exchange).unwrap_or_default();
+        let (_, cookie) = self.cookie(exchange).unwrap_or_default();
         cookie.get(ENCODED..ENCODED + 2) == Some(&[mark, b'='])
     }
 
@@ -512,7 +512,7 @@ mod tests {
         site.get("/", &["Cookie: id=short"]);
         assert!(
             site.log()
-                .contains("client sent too short userid cookie \"short\"")
+                .contains("client sent too short userid cookie \"id=short\"")
         );
     }
 

@@ -12,6 +12,7 @@ use super::is_retiring;
 use crate::event::{self, Instant};
 use crate::exchange::Connection;
 use crate::exchange::counters::{ACTIVE, Gauge, WAITING};
+use crate::log::level::Level;
 use crate::sys::socket;
 
 /// What an idle connection is given once the worker retires: a client that is just sending a
@@ -76,6 +77,14 @@ impl Task {
         }
     }
 
+    /// A client that never sent a request is not merely one that sent its last.
+    fn log_timeout(&self) {
+        if self.connection.requests() == 0 && !is_retiring() {
+            let why = "client timed out (110: Connection timed out) while waiting for request";
+            self.connection.log(Level::Info, format_args!("{why}"));
+        }
+    }
+
     fn close(&self) {
         if self.connection.reset.get() {
             // If it fails the connection is closed the ordinary way.
@@ -97,7 +106,10 @@ impl Future for Task {
                         task.state = State::Busy(Driver::begin(&task.connection));
                         continue;
                     }
-                    Poll::Ready(Err(_)) => After::Close,
+                    Poll::Ready(Err(_)) => {
+                        task.log_timeout();
+                        After::Close
+                    }
                 },
                 State::Busy(driver) => match driver.poll(context) {
                     Poll::Pending => return Poll::Pending,

@@ -117,3 +117,31 @@ fn connections_and_requests_are_counted() {
     assert_eq!(lines[3], "Reading: 0 Writing: 1 Waiting: 1 ");
     assert_eq!(server.request("POST", "/status", &[]).status, 405);
 }
+
+#[test]
+fn a_body_that_is_read_early_decides_where_its_request_goes() {
+    let server = Site::http(
+        "map $http_x $early { 1 1; 0 0; }
+         map $request_body $place { b /b; default /a; }
+         server {
+            listen 127.0.0.1:%PORT%;
+            client_body_early_read '' $early;
+            client_max_body_size 5;
+            rewrite ^ $place last;
+            location / { return 200 $uri; }
+         }",
+    )
+    .start();
+    for (early, body, answer) in [
+        (1, "b", "/b"),
+        (0, "b", "/a"),
+        (1, "c", "/a"),
+        (1, "long body", "413"),
+    ] {
+        let length = body.len();
+        let response = server.exchange(format!(
+            "POST / HTTP/1.1\r\nHost: a\r\nX: {early}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        ));
+        assert!(response.contains(answer), "{early} {body}: {response}");
+    }
+}

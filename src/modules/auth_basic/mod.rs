@@ -140,7 +140,7 @@ impl Guard {
         })?;
         let mut text = Vec::new();
         file.read_to_end(&mut text).map_err(|error| {
-            failed("read()", Level::Crit, &error);
+            failed("pread()", Level::Crit, &error);
             Status::INTERNAL_SERVER_ERROR
         })?;
         Ok(entry(&text, user).map(<[u8]>::to_vec))

@@ -91,8 +91,8 @@ impl Module for Charset {
             .contexts(HTTP_SERVER_LOCATION)
             .at_least(1)
             .doc("The media types that get a charset; text/html always does, and * stands for all.")
-            .set(|settings, d| {
-                settings.types = d.media_types();
+            .repeat(|settings, d| {
+                d.media_types(&mut settings.types);
                 Ok(())
             }),
         directive("charset_map")

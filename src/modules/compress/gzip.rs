@@ -60,8 +60,8 @@ pub(super) const ROWS: &[Directive<Settings>] = &[
         .contexts(HTTP_SERVER_LOCATION)
         .at_least(1)
         .doc("Lists the media types to compress; text/html always is, and * stands for all.")
-        .set(|s, d| {
-            edit(s).types = d.media_types();
+        .repeat(|s, d| {
+            d.media_types(&mut edit(s).types);
             Ok(())
         }),
     directive("gzip_window")

@@ -42,8 +42,8 @@ pub(super) const ROWS: &[Directive<Settings>] = &[
         .contexts(HTTP_SERVER_LOCATION)
         .at_least(1)
         .doc("Lists the media types to compress with zstd; text/html always is one, and * stands for all.")
-        .set(|s, d| {
-            edit(s).types = d.media_types();
+        .repeat(|s, d| {
+            d.media_types(&mut edit(s).types);
             Ok(())
         }),
     directive("zstd_buffers")

@@ -65,7 +65,8 @@ pub(super) fn temp_path(path: PathBuf, levels: [u8; 3]) -> TempPath {
     }
 }
 
-fn temp_path_row(d: &Use<'_>) -> Result<TempPath, Mistake> {
+/// The folder a row's arguments name, checked.
+pub fn temp_path_row(d: &Use<'_>) -> Result<TempPath, Mistake> {
     let path = d.arg(0).strip_suffix(b"/").unwrap_or(d.arg(0));
     Ok(temp_path(d.resolve_prefix(path), levels(d)?))
 }

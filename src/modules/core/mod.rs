@@ -19,6 +19,7 @@ mod tests;
 
 use std::rc::Rc;
 
+pub use self::body::temp_path_row;
 use self::file_cache::CacheRows;
 use self::paths::Mapping;
 use crate::config::context::MAIN;

@@ -3,9 +3,14 @@
 use super::{Row, flag, row};
 use crate::config::context::{HTTP, HTTP_SERVER_LOCATION, SERVER};
 
-/// A row for a number or a size.
+/// A row for a size in bytes.
 const fn amount(name: &'static str, contexts: u32, default: &'static str) -> Row {
     row(name, contexts).syntax("size").default(default)
+}
+
+/// A row for a number.
+const fn number(name: &'static str, contexts: u32, default: &'static str) -> Row {
+    row(name, contexts).syntax("number").default(default)
 }
 
 pub(super) const ROWS: &[Row] = &[
@@ -55,24 +60,39 @@ pub(super) const ROWS: &[Row] = &[
     amount("request_pool_size", HTTP | SERVER, "4k")
         .doc("Sets what a request allocates at once; here memory is not pooled.")
         .tunes(),
-    amount("types_hash_max_size", HTTP_SERVER_LOCATION, "1024")
+    number("types_hash_max_size", HTTP_SERVER_LOCATION, "1024")
         .doc("Limits a hash table that here grows as needed.")
         .tunes(),
-    amount("types_hash_bucket_size", HTTP_SERVER_LOCATION, "64")
+    number("types_hash_bucket_size", HTTP_SERVER_LOCATION, "64")
         .doc("Sets the buckets of a hash table that here has none.")
         .tunes(),
-    amount("variables_hash_max_size", HTTP, "1024")
+    number("variables_hash_max_size", HTTP, "1024")
         .doc("Limits a hash table that here grows as needed.")
         .tunes(),
-    amount("variables_hash_bucket_size", HTTP, "64")
+    number("variables_hash_bucket_size", HTTP, "64")
         .doc("Sets the buckets of a hash table that here has none.")
         .tunes(),
-    amount("server_names_hash_max_size", HTTP, "512")
+    number("server_names_hash_max_size", HTTP, "512")
         .doc("Limits a hash table that here grows as needed.")
         .tunes(),
-    amount("server_names_hash_bucket_size", HTTP, "64")
+    number("server_names_hash_bucket_size", HTTP, "64")
         .doc("Sets the buckets of a hash table that here has none.")
         .tunes(),
+    row("resolver", HTTP_SERVER_LOCATION)
+        .syntax("address ... [valid=time] [ipv4=on|off] [ipv6=on|off]")
+        .at_least(1)
+        .doc("Names the servers that look up names of upstream servers; here are none.")
+        .tunes(),
+    row("resolver_timeout", HTTP_SERVER_LOCATION)
+        .syntax("time")
+        .default("30s")
+        .doc("Limits how long looking up a name takes.")
+        .tunes(),
+    row("early_hints", HTTP_SERVER_LOCATION)
+        .syntax("string ...")
+        .at_least(1)
+        .doc("Passes responses 103 of upstream servers on; here are none.")
+        .tunes_each(),
     flag("optimize_server_names", HTTP | SERVER, "on")
         .doc("Leaves out checks of the host that are never made here; nginx has dropped the directive.")
         .tunes(),

@@ -250,12 +250,8 @@ impl Table {
 
 /// An address without a port.
 fn parse_address(text: &[u8]) -> Option<IpAddr> {
-    let text = match text {
-        [b'[', inside @ .., b']'] => inside,
-        text if text.contains(&b'/') => return None,
-        text => text,
-    };
-    Some(Cidr::parse(text)?.0.network())
+    let is_plain = !text.iter().any(|byte| matches!(byte, b'/' | b'['));
+    Some(Cidr::parse(text).filter(|_| is_plain)?.0.network())
 }
 
 impl Evaluate for Table {

@@ -234,3 +234,19 @@ fn mistakes() {
         assert_eq!(found_in_server(directive), [message], "{directive}");
     }
 }
+
+#[test]
+fn groups_stay_until_the_next_match() {
+    check(
+        "rewrite ^/a/(.*) /b/$1;
+         location /b/ { return 200 \"$1\"; }
+         location ~ ^/(c)(.) { if ($arg_x ~ (.)$) { set $y 1; } return 200 \"$1$2\"; }",
+        &[("/a/1", "1"), ("/c2", ""), ("/c2?x=34", "4")],
+    );
+}
+
+#[test]
+fn one_digit_in_braces_is_no_group() {
+    let found = found_in_server("rewrite ^/(.)$ /${1};");
+    assert_eq!(found, ["unknown \"1\" variable"]);
+}

@@ -91,8 +91,8 @@ impl Module for Ssi {
             .contexts(HTTP_SERVER_LOCATION)
             .at_least(1)
             .doc("Lists the media types that have commands run; text/html always is one, and * stands for all.")
-            .set(|s, d| {
-                s.types = d.media_types();
+            .repeat(|s, d| {
+                d.media_types(&mut s.types);
                 Ok(())
             }),
         directive("ssi_min_file_chunk")

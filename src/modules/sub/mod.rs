@@ -79,8 +79,8 @@ impl Module for Sub {
             .contexts(HTTP_SERVER_LOCATION)
             .at_least(1)
             .doc("Lists the media types in which text is replaced; text/html always is one, and * stands for all.")
-            .set(|s, d| {
-                s.types = d.media_types();
+            .repeat(|s, d| {
+                d.media_types(&mut s.types);
                 Ok(())
             }),
     ];

@@ -7,6 +7,7 @@ mod files;
 mod process;
 mod request;
 mod response;
+mod upstream;
 
 use std::io::Write;
 
@@ -33,6 +34,7 @@ impl Module for Variables {
         response::ROWS,
         files::ROWS,
         process::ROWS,
+        upstream::ROWS,
     ];
 }
 

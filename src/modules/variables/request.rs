@@ -132,11 +132,7 @@ fn request_uri(exchange: &Exchange, out: &mut Vec<u8>) -> Found {
     if exchange.path.is_empty() {
         return None;
     }
-    let target = exchange.request.target();
-    if target.first() == Some(&b'?') {
-        out.push(b'/');
-    }
-    filled(target, out)
+    filled(exchange.request.target(), out)
 }
 
 /// An error page is fetched by another method than was sent.

@@ -8,7 +8,7 @@ use super::proxy;
 use super::wire::{Received, Wire};
 use crate::event;
 use crate::exchange::{Connection, Exchange, Moment, Request, RequestBody, VirtualHost};
-use crate::http::{KnownHeader, Method, Status, host, uri};
+use crate::http::{Captures, KnownHeader, Method, Status, host, uri};
 use crate::log::level::Level;
 use crate::proto::h1::framing::Framing;
 use crate::proto::h1::head::{HeadError, Parse};
@@ -32,7 +32,7 @@ pub async fn next(wire: &Rc<Wire>, first: bool) -> Intake {
     let connection = Rc::clone(wire.connection());
     let server = &connection.listener.default;
     let pipelined = wire.has_input();
-    if connection.awaits_proxy_header() && !proxy::read_header(wire, server).await {
+    if connection.awaits_proxy_header() && !proxy::read_header(wire).await {
         return Intake::Gone;
     }
     let mut request = Request::default();
@@ -53,7 +53,7 @@ pub async fn next(wire: &Rc<Wire>, first: bool) -> Intake {
         }
         Err(Refusal { status, why }) => {
             let part = match *exchange.path {
-                [] => "line",
+                [] if exchange.method != Method::Connect => "line",
                 _ => "headers",
             };
             exchange.log(
@@ -126,6 +126,9 @@ fn parse(input: &[u8], server: &VirtualHost, request: &mut Request) -> (usize, O
 /// What is known of a request whose head never became complete.
 fn lost(wire: &Wire, mut request: Request, started: Option<Moment>, end: Received) -> Intake {
     if !wire.has_input() {
+        if end == Received::End {
+            wire.connection().log_leaving();
+        }
         return Intake::Gone;
     }
     wire.consume(|input| (input.len(), request.bytes.extend_from_slice(input)));
@@ -230,7 +233,7 @@ fn choose_server(exchange: &mut Exchange) -> Result<(), Refusal> {
         ));
     };
     let listener = Rc::clone(&exchange.connection.listener);
-    let mut captures = exchange.take_captures();
+    let mut captures = Captures::new();
     let Ok(found) = listener.hosts.find(&host, &mut captures) else {
         return Err(refusal(
             Status::INTERNAL_SERVER_ERROR,
@@ -243,9 +246,8 @@ fn choose_server(exchange: &mut Exchange) -> Result<(), Refusal> {
         exchange.set_server(found.value);
         found.pattern
     });
-    match pattern {
-        Some(tag) => exchange.set_host_captures(tag, captures),
-        None => exchange.put_captures(captures, false),
+    if let Some(pattern) = pattern {
+        exchange.set_host_captures(pattern, captures);
     }
     Ok(())
 }

@@ -2,33 +2,36 @@
 
 use super::wire::{Received, Wire};
 use crate::event;
-use crate::exchange::VirtualHost;
+use crate::log::level::Level;
 use crate::proto::proxy_protocol::{Parse, ProxyError, ProxyHeader, parse};
 
 /// Reads the header and notes it on the connection; `false` if there is none to be had.
-pub async fn read_header(wire: &Wire, server: &VirtualHost) -> bool {
-    let deadline = event::now() + server.settings.client_header_timeout;
-    let log = &server.base.core.error_log;
-    let number = Some(wire.connection().number);
+pub async fn read_header(wire: &Wire) -> bool {
+    const DOING: &str = "while reading PROXY protocol";
+    let connection = wire.connection();
+    let settings = &connection.listener.default.settings;
+    let deadline = event::now() + settings.client_header_timeout;
     loop {
         match wire.consume(take) {
             Ok(Some(header)) => {
-                wire.connection().set_proxy(header);
+                connection.set_proxy(header);
                 return true;
             }
             Ok(None) => {}
             Err(error) => {
-                log.log(
-                    crate::log::level::Level::Error,
-                    number,
-                    format_args!("{} while reading PROXY protocol", error.message()),
-                );
+                let what = error.message();
+                connection.log(Level::Error, format_args!("{what} {DOING}"));
                 return false;
             }
         }
-        if wire.receive(deadline).await != Received::Bytes {
-            return false;
-        }
+        let why = match wire.receive(deadline).await {
+            Received::Bytes => continue,
+            Received::End => "client closed connection",
+            Received::TimedOut => "client timed out (110: Connection timed out)",
+            Received::Failed => return false,
+        };
+        connection.log(Level::Info, format_args!("{why} {DOING}"));
+        return false;
     }
 }
 
