@@ -5,7 +5,7 @@ use std::cell::{Cell, OnceCell, Ref, RefCell};
 use std::fmt;
 use std::rc::Rc;
 
-use super::{Connection, Location, Request, RequestBody, Response, VirtualHost};
+use super::{Connection, Location, Logger, Request, RequestBody, Response, VirtualHost};
 use crate::event;
 use crate::http::pattern::{Captures, LimitExceeded, Pattern};
 use crate::http::{Headers, KnownHeader, Method, Status};
@@ -53,6 +53,9 @@ pub struct Sent {
     /// Whether the whole response went out (`$request_completion`).
     pub complete: bool,
 }
+
+/// Who else is told of an exchange's end.
+struct Watched(Rc<dyn Logger>);
 
 /// What a regex matched.
 #[derive(Default)]
@@ -200,6 +203,21 @@ impl Exchange {
     pub fn note<T: 'static>(&mut self, value: T) {
         self.notes.retain(|note| !note.is::<T>());
         self.notes.push(Rc::new(value));
+    }
+
+    /// Has `logger` told of the end as well, in whatever location that comes.
+    pub fn watch(&mut self, logger: Rc<dyn Logger>) {
+        self.note(Watched(logger));
+    }
+
+    /// Tells all loggers that the exchange has ended.
+    pub fn log_end(&self) {
+        for logger in &self.location.loggers {
+            logger.log(self);
+        }
+        if let Some(Watched(logger)) = self.noted() {
+            logger.log(self);
+        }
     }
 
     /// Sixteen random bytes, the same for as long as the request lasts (`$request_id`).

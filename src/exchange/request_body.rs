@@ -123,6 +123,11 @@ impl RequestBody {
         )
     }
 
+    /// Puts other bytes in the place of a body that was read.
+    pub fn replace(&mut self, bytes: Vec<u8>) {
+        self.buffered = Some(Rc::new(BufferedBody::Memory(bytes)));
+    }
+
     /// Whether something may still have to be read.
     pub fn is_pending(&self) -> bool {
         self.source.is_some() || self.lent

@@ -44,9 +44,7 @@ pub(super) async fn run_subrequest(exchange: &mut Exchange) -> Body {
     let body = std::mem::take(&mut response.body);
     exchange.set_response(response);
     if exchange.location.core.log_subrequest {
-        for logger in &exchange.location.loggers {
-            logger.log(exchange);
-        }
+        exchange.log_end();
     }
     body
 }

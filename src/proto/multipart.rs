@@ -331,7 +331,7 @@ fn undo_form_escapes(value: &[u8]) -> Vec<u8> {
 }
 
 /// The boundary parameter of a form's media type.
-fn boundary(content_type: &[u8]) -> Option<Vec<u8>> {
+pub fn boundary(content_type: &[u8]) -> Option<Vec<u8>> {
     let mut parameters = Parameters::new(content_type);
     if !parameters
         .kind()

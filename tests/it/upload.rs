@@ -1,6 +1,7 @@
 //! Uploads: what is stored under which name, what is refused, what is resumed, what is never seen.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use crate::support::{Client, Response, Server, Site, eventually};
 use rowhouse::sys::process::kill;
@@ -380,6 +381,37 @@ fn an_upload_is_resumed_after_its_worker_was_killed() {
     }
 }
 
+#[test]
+fn workers_killed_at_any_point_leave_no_half_files() {
+    let server = site("upload_resumable on;").may_alert().start();
+    let content = noise(300_000);
+    for number in 0..20 {
+        let cut = number * 104_729 % content.len();
+        let headers = [DRAFT, "Upload-Complete: ?1"];
+        let path = format!("/up/{number}");
+        let mut client = begin(
+            &server,
+            "PUT",
+            &path,
+            &headers,
+            content.len(),
+            &content[..cut],
+        );
+        let resource = location(&client.response());
+        kill_worker(&server);
+        assert_eq!(visible(&server).len(), number);
+        let state = server.request("HEAD", &resource, &[]);
+        let offset = state.header("Upload-Offset").unwrap();
+        let at = format!("Upload-Offset: {offset}");
+        let from: usize = offset.parse().unwrap();
+        assert!(from <= cut, "{from} of {cut}");
+        let headers = [PARTIAL, &at, "Upload-Complete: ?1"];
+        let last = send(&server, "PATCH", &resource, &headers, &content[from..]);
+        assert_eq!(last.status, 201);
+        assert_eq!(stored(&server, &number.to_string()), content);
+    }
+}
+
 /// The length of an unfinished upload on disk, which can be seen without asking for it.
 fn content_length(server: &Server, resource: &str) -> u64 {
     let id = resource.rsplit('=').next().unwrap();
@@ -742,6 +774,129 @@ fn tus() {
     assert_eq!(server.request("POST", &resource, &gone).status, 204);
     assert_eq!(server.request("HEAD", &resource, &[TUS]).status, 404);
     assert_eq!(visible(&server), ["a.txt"]);
+}
+
+/// A site whose uploads go to a script that says what it got; `?fail` has it fail.
+fn handing_over(settings: &str) -> Server {
+    let site = Site::http(&format!(
+        "server {{
+            listen 127.0.0.1:%PORT%;
+            root %PREFIX%/html;
+            location /upload/ {{
+                client_max_body_size 10m;
+                upload_store %PREFIX%/html/up 1;
+                upload_store_access all:r;
+                upload_set_form_field $upload_field_name.name \"$upload_file_name\";
+                upload_set_form_field $upload_field_name.content_type \"$upload_content_type\";
+                upload_set_form_field $upload_field_name.path \"$upload_tmp_path\";
+                upload_aggregate_form_field \"$upload_field_name.md5\" \"$upload_file_md5\";
+                upload_aggregate_form_field \"$upload_field_name.rest\"
+                    \"$upload_file_size/$upload_file_number/$upload_file_crc32\";
+                upload_pass_form_field \"^submit$|^description$\";
+                upload_cleanup 400 404 499 500-505;
+                error_page 405 415 = /script;
+                {settings}
+            }}
+            location @script {{ client_max_body_size 1k; cgi pass %PREFIX%/script; }}
+            location /script {{ cgi pass %PREFIX%/script; }}
+         }}"
+    ));
+    let script = "#!/bin/sh\n[ \"$QUERY_STRING\" = fail ] && status=500\n\
+                  printf 'Status: %s\\nX-Type: %s\\nX-Length: %s\\nX-Query: %s\\n\\n' \
+                  ${status:-200} \"$CONTENT_TYPE\" \"$CONTENT_LENGTH\" \"$QUERY_STRING\"\ncat\n";
+    let site = site.file("html/index.html", "").file("script", script);
+    let path = site.path("script");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    site.start()
+}
+
+#[test]
+fn forms_are_handed_over_as_by_nginxs_module() {
+    let server = handing_over("upload_pass @script; upload_tame_arrays on;");
+    let form = [
+        b"--b\r\nContent-Disposition: form-data; name=\"f[]\"; filename=\"C:\\\\x\\\\a.txt\"\r\n\
+          Content-Type: text/plain\r\n\r\nhello world\r\n"
+            .to_vec(),
+        part("name=submit", b"Send"),
+        part("name=secret", b"not for you"),
+        part("name=g; filename=b", &noise(10_000)),
+        b"--b--\r\n".to_vec(),
+    ]
+    .concat();
+    let handed = send(&server, "POST", "/upload/?fine", &[FORM], &form);
+    assert_eq!(handed.status, 200);
+    let length = handed.body.len().to_string();
+    assert_eq!(handed.header("X-Length"), Some(&*length));
+    assert_eq!(
+        handed.header("X-Type"),
+        FORM.split_once(": ").map(|(_, value)| value)
+    );
+    let field = |name: &str| {
+        let head = format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n");
+        let (_, rest) = handed.text().split_once(&head)?;
+        rest.split_once("\r\n--b").map(|(value, _)| value)
+    };
+    for (name, value) in [
+        ("f.name", Some("a.txt")),
+        ("f.content_type", Some("text/plain")),
+        ("f.md5", Some("5eb63bbbe01eeed093cb22bb8f5acdc3")),
+        ("f.rest", Some("11/1/0d4a1185")),
+        ("submit", Some("Send")),
+        ("secret", None),
+        ("g.name", Some("b")),
+    ] {
+        assert_eq!(field(name), value, "{name}");
+    }
+    let path = field("f.path").unwrap();
+    assert_eq!(fs::read(path).unwrap(), b"hello world");
+    let number = path.rsplit('/').next().unwrap();
+    assert!(number.len() == 10 && path.ends_with(&format!("/up/{}/{number}", &number[9..])));
+    assert_eq!(fs::read(field("g.path").unwrap()).unwrap(), noise(10_000));
+    // What the backend refuses goes, and so does what never reached it.
+    let files = || walk(&server.path("html/up"));
+    assert_eq!(files(), 2);
+    assert_eq!(
+        send(&server, "POST", "/upload/?fail", &[FORM], &form).status,
+        500
+    );
+    let cut = send(
+        &server,
+        "POST",
+        "/upload/",
+        &[FORM],
+        &form[..form.len() - 9],
+    );
+    assert_eq!(cut.status, 400);
+    eventually("nothing more", || files() == 2);
+    // Other requests go where the configuration says.
+    assert_eq!(server.get("/upload/").status, 200);
+    assert_eq!(send(&server, "POST", "/upload/", &[], b"x").status, 200);
+}
+
+/// How many files are below a folder.
+fn walk(folder: &std::path::Path) -> usize {
+    let entries = fs::read_dir(folder).unwrap().flatten();
+    let count = |entry: fs::DirEntry| match entry.path() {
+        path if path.is_dir() => walk(&path),
+        _ => 1,
+    };
+    entries.map(count).sum()
+}
+
+#[test]
+fn what_is_handed_over_has_its_limits() {
+    let form = [part("name=submit", &noise(900)), b"--b--\r\n".to_vec()].concat();
+    let server =
+        handing_over("upload_pass /script; upload_pass_args on; upload_max_output_body_len 500;");
+    assert_eq!(
+        send(&server, "POST", "/upload/", &[FORM], &form).status,
+        413
+    );
+    let log = server.error_log();
+    assert!(log.contains("\"upload_max_output_body_len\""), "{log}");
+    let empty = send(&server, "POST", "/upload/?a=b", &[FORM], b"--b--\r\n");
+    assert_eq!((empty.status, empty.header("X-Query")), (200, Some("a=b")));
+    assert_eq!(empty.text(), "--b--\r\n");
 }
 
 #[test]

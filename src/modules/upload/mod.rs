@@ -4,11 +4,13 @@
 //! when it is whole, so a reader never sees half a file and a client that leaves takes what it
 //! sent with it. [`receive`] takes bodies in, [`store`] knows the folder, [`names`] what files may
 //! be called, [`answer`] what clients hear. [`resumable`] keeps unfinished uploads for clients that
-//! come back, who speak one of two protocols: [`ietf`] or [`tus`].
+//! come back, who speak one of two protocols: [`ietf`] or [`tus`]. [`handover`] has another location
+//! answer in the words of nginx's upload module.
 
 mod answer;
 mod digest;
 mod failure;
+mod handover;
 mod ietf;
 mod names;
 mod partial;
@@ -28,7 +30,7 @@ use self::receive::Naming;
 pub use self::rows::Settings;
 use self::store::Store;
 use crate::config::{Directive, Module};
-use crate::exchange::{Exchange, Handler, Location, Phase, Response, Step};
+use crate::exchange::{Exchange, Handler, Location, Phase, Response, Step, Variable};
 use crate::http::{Method, Status, args};
 
 /// Receives files.
@@ -39,7 +41,8 @@ impl Module for Upload {
     const NAME: &'static str = "upload";
     const DIRECTIVES: &'static [Directive<Settings>] = &[];
     const GROUPS: &'static [&'static [Directive<Settings>]] =
-        &[rows::STORING, rows::LIMITS, rows::RESUMING];
+        &[rows::STORING, rows::LIMITS, rows::RESUMING, handover::ROWS];
+    const VARIABLES: &'static [Variable] = handover::VARIABLES;
 
     fn install(settings: &Rc<Settings>, location: &mut Location) {
         if settings.store.is_some() {
@@ -58,6 +61,8 @@ enum Wish {
     None,
     /// What must not be seen.
     Hidden,
+    /// To store what it brings, and to have another location answer.
+    HandOver,
     /// To store what it brings.
     Receive,
     /// Something of the tus protocol.
@@ -72,6 +77,12 @@ impl Handler for UploadHandler {
         match wish {
             Wish::None => Step::Declined,
             Wish::Hidden => Step::status(Status::NOT_FOUND),
+            Wish::HandOver => Step::Await(Box::pin(async move {
+                match handover::hand_over(exchange, &self.0).await {
+                    Ok(target) => Step::Reroute(target),
+                    Err(failure) => Step::Respond(failure.into_response(exchange)),
+                }
+            })),
             _ => Step::Await(Box::pin(async move {
                 let outcome = serve(exchange, &self.0, wish).await;
                 Step::Respond(outcome.unwrap_or_else(|failure| failure.into_response(exchange)))
@@ -83,6 +94,9 @@ impl Handler for UploadHandler {
 fn wish(exchange: &Exchange, settings: &Settings) -> Wish {
     if store::is_hidden(&exchange.path) {
         return Wish::Hidden;
+    }
+    if settings.handover.to.is_some() {
+        return Wish::HandOver;
     }
     let resumable = settings.resumable;
     match exchange.method {

@@ -15,7 +15,7 @@ use super::digest::{Check, Sha};
 use super::failure::Failure;
 use super::receive::{Pace, pull, too_large};
 use super::resumable::inconsistent;
-use super::store::{self, STATE, STOP, Store};
+use super::store::{self, CLIENT_LEFT, STATE, STOP, Store};
 use crate::event;
 use crate::exchange::Exchange;
 use crate::http::{Headers, Status};
@@ -26,9 +26,6 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// After how many bytes a client that understands it is told how far its upload is.
 const REPORT: u64 = 8 << 20;
-
-/// The client left: what a request ends with that never came to its answer.
-const CLIENT_LEFT: u16 = 499;
 
 /// The largest number that fields of HTTP hold (RFC 9651 section 3.3.1).
 const MAX_LENGTH: u64 = 999_999_999_999_999;

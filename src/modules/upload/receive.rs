@@ -81,6 +81,8 @@ pub enum Content {
     File {
         /// What the form calls it.
         name: Option<String>,
+        /// What the form says it is.
+        content_type: Option<Vec<u8>>,
         /// Where it is.
         file: Temporary,
     },
@@ -203,7 +205,7 @@ impl<'a> Sorter<'a> {
             fields: 0,
         };
         if sorter.form.is_none() {
-            sorter.begin_file(None, None)?;
+            sorter.begin_file(None, None, None)?;
         }
         Ok(sorter)
     }
@@ -258,11 +260,16 @@ impl<'a> Sorter<'a> {
                 });
                 Ok(())
             }
-            Some(name) => self.begin_file(Some(head.name), Some(name)),
+            Some(name) => self.begin_file(Some(head.name), Some(name), head.content_type),
         }
     }
 
-    fn begin_file(&mut self, field: Option<Vec<u8>>, name: Option<Vec<u8>>) -> Result<(), Failure> {
+    fn begin_file(
+        &mut self,
+        field: Option<Vec<u8>>,
+        name: Option<Vec<u8>>,
+        content_type: Option<Vec<u8>>,
+    ) -> Result<(), Failure> {
         let name = name.and_then(|name| clean(&name));
         if let Some(name) = &name {
             self.store.check_name(name)?;
@@ -270,7 +277,11 @@ impl<'a> Sorter<'a> {
         let file = self.store.create()?;
         self.parts.push(Part {
             field,
-            content: Content::File { name, file },
+            content: Content::File {
+                name,
+                content_type,
+                file,
+            },
         });
         Ok(())
     }
@@ -297,7 +308,7 @@ impl<'a> Sorter<'a> {
                 value.extend_from_slice(bytes);
                 Ok(())
             }
-            Content::File { name, file } => {
+            Content::File { name, file, .. } => {
                 let limit = settings.max_file_size;
                 if limit == 0 || file.length + bytes.len() as u64 <= limit {
                     self.room.take(bytes.len() as u64)?;
@@ -315,7 +326,7 @@ impl<'a> Sorter<'a> {
 
     /// A part is whole. A file without a name and content is a form's field nobody chose a file in.
     fn end(&mut self) {
-        let unchosen = |part: &mut Part| matches!(&part.content, Content::File { name: None, file } if file.length == 0);
+        let unchosen = |part: &mut Part| matches!(&part.content, Content::File { name: None, file, .. } if file.length == 0);
         self.parts.pop_if(unchosen);
     }
 

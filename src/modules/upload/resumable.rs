@@ -162,7 +162,11 @@ async fn whole(store: &Store, partial: &mut Partial<'_>) -> Result<Vec<Part>, Fa
     }
     Ok(vec![Part {
         field: None,
-        content: Content::File { name: None, file },
+        content: Content::File {
+            name: None,
+            content_type: None,
+            file,
+        },
     }])
 }
 

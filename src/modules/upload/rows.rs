@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::handover::Handover;
 use crate::config::context::HTTP_SERVER_LOCATION;
 use crate::config::tree::bytes_of;
 use crate::config::units;
@@ -50,6 +51,8 @@ pub struct Settings {
     pub expires: Duration,
     /// First and last status of each range.
     pub cleanup: Rc<[(u16, u16)]>,
+    /// What other locations get.
+    pub handover: Handover,
 }
 
 impl Default for Settings {
@@ -74,6 +77,10 @@ impl Default for Settings {
             state_levels: [0; 3],
             expires: Duration::from_secs(24 * 60 * 60),
             cleanup: Rc::from([]),
+            handover: Handover {
+                max_output: 100 << 10,
+                ..Handover::default()
+            },
         }
     }
 }
@@ -233,7 +240,7 @@ pub(super) const RESUMING: &[Row] = &[
     row("upload_cleanup")
         .syntax("status | first-last ...")
         .at_least(1)
-        .doc("Removes what came of an upload when its request ends with one of these statuses, instead of keeping it to be resumed.")
+        .doc("Removes what came of an upload when its request ends with one of these statuses, instead of keeping it to be resumed or for whom it was handed to.")
         .set(|s, d| {
             s.cleanup = (0..d.count()).map(|i| statuses(d, i)).collect::<Result<_, _>>()?;
             Ok(())

@@ -39,6 +39,9 @@ const TEMPORARY: &str = "part";
 /// What the description of an unfinished upload is called.
 pub const STATE: &str = "toml";
 
+/// The client left: what a request ends with that never came to its answer.
+pub const CLIENT_LEFT: u16 = 499;
+
 /// What asks whoever writes an unfinished upload to stop.
 pub const STOP: &str = "stop";
 
@@ -130,13 +133,16 @@ impl Store {
         if levels[0] == 0 {
             return PathBuf::new();
         }
+        if self.settings.handover.to.is_some() {
+            return subfolders(levels, name.as_bytes());
+        }
         let mut digest = Sha::default();
         digest.update(name.as_bytes());
         subfolders(levels, hex(&digest.finish()).as_bytes())
     }
 
     /// Where the file of that name is.
-    fn place(&self, name: &str) -> PathBuf {
+    pub fn place(&self, name: &str) -> PathBuf {
         let mut path = self.folder.join(self.subfolders(name));
         path.push(name);
         path
@@ -167,7 +173,7 @@ impl Store {
         self.sync_files(&parts).await?;
         for part in parts {
             let kind = match part.content {
-                Content::File { name, file } => {
+                Content::File { name, file, .. } => {
                     let name = name.or_else(|| naming.name.clone());
                     match self.name(file, name.unwrap_or_else(generated)) {
                         Ok(kind) => kind,
@@ -190,7 +196,7 @@ impl Store {
     }
 
     /// Has whole files on disk before they get their names (`upload_fsync`).
-    async fn sync_files(&self, parts: &[Part]) -> Result<(), Failure> {
+    pub async fn sync_files(&self, parts: &[Part]) -> Result<(), Failure> {
         for part in parts.iter().filter(|_| self.settings.fsync) {
             if let Content::File { file, .. } = &part.content {
                 sync(&file.file, &file.path).await?;
@@ -213,7 +219,7 @@ impl Store {
     }
 
     /// Gives one file its name, or another one if the name is taken and that is allowed.
-    fn name(&self, mut file: Temporary, wanted: String) -> Result<Kind, Failure> {
+    pub fn name(&self, mut file: Temporary, wanted: String) -> Result<Kind, Failure> {
         let mode = fs::Permissions::from_mode(self.settings.access);
         let permitted = file.file.set_permissions(mode);
         permitted.map_err(|e| Failure::of_file("changing the mode of", &file.path, &e))?;
@@ -257,7 +263,8 @@ impl Store {
 
     /// Refuses a name that is taken, before its file is received in vain.
     pub fn check_name(&self, name: &str) -> Result<(), Failure> {
-        if self.settings.exists == Exists::Refuse && self.has(name) {
+        let keeps_names = self.settings.handover.to.is_none();
+        if keeps_names && self.settings.exists == Exists::Refuse && self.has(name) {
             return Err(taken(name));
         }
         Ok(())

@@ -167,9 +167,7 @@ async fn poll_once<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Option<F::Out
 
 /// Logs the exchange. If the client was too slow for it, its location says how to close.
 fn finish(wire: &Wire, exchange: &Exchange) {
-    for logger in &exchange.location.loggers {
-        logger.log(exchange);
-    }
+    exchange.log_end();
     if wire.has_timed_out() && exchange.sent.head > 0 && !exchange.sent.complete {
         let why = "client timed out (110: Connection timed out) while sending response to client";
         exchange.log(Level::Info, format_args!("{why}"));
