@@ -90,6 +90,8 @@ pub struct Exchange {
     pub path_in_alias: bool,
     /// Whether it came here by an internal redirect.
     pub internal: bool,
+    /// Whether it goes on without its client, who waits for no answer to it (`mirror`, `post_action`).
+    pub detached: bool,
     /// How many exchanges stand above it; 0 unless it is a subrequest.
     pub depth: u8,
     /// Whether an `error_page` is being served.
@@ -118,6 +120,8 @@ pub struct Exchange {
     slots: Slots,
     nesting: Cell<u8>,
     redirects: u8,
+    /// Whether its body was found too large, so that nobody will read it.
+    body_refused: bool,
     response: RefCell<Response>,
     id: OnceCell<[u8; 16]>,
 }
@@ -143,6 +147,7 @@ impl Exchange {
             rewritten: false,
             path_in_alias: false,
             internal: false,
+            detached: false,
             depth: 0,
             in_error_page: false,
             status_override: None,
@@ -158,6 +163,7 @@ impl Exchange {
             slots: Rc::default(),
             nesting: Cell::new(0),
             redirects: MAX_REDIRECTS,
+            body_refused: false,
             response: RefCell::new(Response::new(Status(0))),
             id: OnceCell::new(),
         }
@@ -261,10 +267,11 @@ impl Exchange {
         self.slots = Rc::clone(&other.slots);
     }
 
-    /// Takes over by which id the request goes, who counts as its client and what was noted of it,
-    /// for a subrequest.
+    /// Takes over by which id the request goes, who counts as its client, who has proved to be its
+    /// user, and what was noted of it, for a subrequest.
     pub(super) fn copy_identity(&mut self, other: &Exchange) {
         self.id = OnceCell::from(*other.id());
+        self.user.clone_from(&other.user);
         self.client.clone_from(&other.client);
         self.notes.clone_from(&other.notes);
     }
@@ -360,14 +367,16 @@ impl Exchange {
     }
 
     /// Lets the location in force limit the body; the refusal of one that is announced to be larger.
+    /// Refused once, it is not refused again where its error page comes from.
     pub fn limit_body(&mut self) -> Option<Response> {
         let core = &self.location.core;
         let limit = core.client_max_body_size;
         self.body.set_limits(limit, core.client_body_timeout);
         let length = self.request.framing.content_length?;
-        if limit == 0 || length <= limit {
+        if self.body_refused || limit == 0 || length <= limit {
             return None;
         }
+        self.body_refused = true;
         let message = format_args!("client intended to send too large body: {length} bytes");
         self.log(Level::Error, message);
         Some(Response::page(Status::REQUEST_ENTITY_TOO_LARGE))

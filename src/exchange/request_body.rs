@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,10 @@ use std::time::Duration;
 
 use super::{BodyInFile, Core, LocalBoxFuture};
 use crate::http::{Headers, Status};
+use crate::sys::fs::pread;
+
+/// How much of a body that was read whole is handed on at once, in bytes.
+const PIECE: usize = 64 << 10;
 
 /// Why a body could not be had.
 #[derive(Debug)]
@@ -90,73 +95,99 @@ impl Drop for TempFile {
 /// The body of a request, at whatever stage of being read.
 #[derive(Default)]
 pub struct RequestBody {
-    source: Option<Box<dyn BodySource>>,
-    buffered: Option<Rc<BufferedBody>>,
+    stage: Stage,
+    /// See [`RequestBody::taken`].
     taken: u64,
-    /// It was lent to somebody who reads it.
-    lent: bool,
-    given_up: bool,
+}
+
+#[derive(Default)]
+enum Stage {
+    /// There is none, or it was read to its end.
+    #[default]
+    Over,
+    /// It comes from the client.
+    Arriving(Box<dyn BodySource>),
+    /// It was read whole, and from there once more up to a position.
+    Whole(Rc<BufferedBody>, u64),
+    /// Somebody else reads it.
+    Lent,
+    /// It could not be read to its end.
+    GivenUp,
 }
 
 impl RequestBody {
     /// A body still to be read.
     pub fn new(source: Box<dyn BodySource>) -> RequestBody {
         RequestBody {
-            source: Some(source),
-            lent: false,
-            buffered: None,
+            stage: Stage::Arriving(source),
             taken: 0,
-            given_up: false,
         }
     }
 
     /// Hands the body over, to be read while the response is already on its way. This one counts
     /// as pending and cannot be read until it gets the body back.
     pub fn lend(&mut self) -> RequestBody {
-        let lent = self.is_pending();
-        std::mem::replace(
-            self,
-            RequestBody {
-                lent,
-                ..RequestBody::default()
-            },
-        )
+        let stage = match self.is_pending() {
+            true => Stage::Lent,
+            false => Stage::Over,
+        };
+        std::mem::replace(self, RequestBody { stage, taken: 0 })
     }
 
     /// Puts other bytes in the place of a body that was read.
     pub fn replace(&mut self, bytes: Vec<u8>) {
-        self.buffered = Some(Rc::new(BufferedBody::Memory(bytes)));
+        self.stage = Stage::Whole(Rc::new(BufferedBody::Memory(bytes)), 0);
     }
 
-    /// Whether something may still have to be read.
+    /// Whether something may still have to be read from the connection.
     pub fn is_pending(&self) -> bool {
-        self.source.is_some() || self.lent
+        matches!(self.stage, Stage::Arriving(_) | Stage::Lent)
+    }
+
+    /// Whether [`RequestBody::read`] would have nothing to say.
+    pub fn is_over(&self) -> bool {
+        match &self.stage {
+            Stage::Over => true,
+            Stage::Whole(body, position) => *position >= body.len(),
+            _ => false,
+        }
     }
 
     /// Whether the client may be sending more of it, even if nobody will read that.
     pub fn is_unfinished(&self) -> bool {
-        self.is_pending() || self.given_up
+        self.is_pending() || matches!(self.stage, Stage::GivenUp)
     }
 
     /// The body, if it was read whole.
     pub fn buffered(&self) -> Option<&BufferedBody> {
-        self.buffered.as_deref()
+        match &self.stage {
+            Stage::Whole(body, _) => Some(body),
+            _ => None,
+        }
     }
 
     /// The same body for a subrequest, as far as it was read whole.
     pub fn shared(&self) -> RequestBody {
+        let stage = match &self.stage {
+            Stage::Whole(body, _) => Stage::Whole(Rc::clone(body), 0),
+            _ => Stage::Over,
+        };
         RequestBody {
-            lent: false,
-            source: None,
-            buffered: self.buffered.clone(),
+            stage,
             taken: self.taken,
-            given_up: false,
+        }
+    }
+
+    fn source(&mut self) -> Option<&mut Box<dyn BodySource>> {
+        match &mut self.stage {
+            Stage::Arriving(source) => Some(source),
+            _ => None,
         }
     }
 
     /// Sets how large it may become (bytes; 0: no limit) and how long to wait for more of it.
     pub fn set_limits(&mut self, bytes: u64, patience: Duration) {
-        if let Some(source) = &mut self.source {
+        if let Some(source) = self.source() {
             source.set_limits(bytes, patience);
         }
     }
@@ -164,20 +195,23 @@ impl RequestBody {
     /// Puts another source in front of the one there is, if something is still to be read: one
     /// that counts, say.
     pub fn wrap(&mut self, wrap: impl FnOnce(Box<dyn BodySource>) -> Box<dyn BodySource>) {
-        self.source = self.source.take().map(wrap);
+        self.stage = match std::mem::take(&mut self.stage) {
+            Stage::Arriving(source) => Stage::Arriving(wrap(source)),
+            stage => stage,
+        };
     }
 
     /// Sends an interim response (1xx), as long as the body is being read. The caller sees to it
     /// that the client knows such responses (HTTP/1.0 does not).
     pub fn inform(&mut self, status: Status, headers: &Headers) {
-        if let Some(source) = &mut self.source {
+        if let Some(source) = self.source() {
             source.inform(status, headers);
         }
     }
 
     /// Has a client that waits for `100 Continue` not be told to go on.
     pub fn withhold_continue(&mut self) {
-        if let Some(source) = &mut self.source {
+        if let Some(source) = self.source() {
             source.withhold_continue();
         }
     }
@@ -187,17 +221,20 @@ impl RequestBody {
     /// # Errors
     /// See [`BodyError`]; the body can't be read any further then.
     pub async fn read(&mut self, out: &mut Vec<u8>) -> Result<usize, BodyError> {
-        let Some(source) = &mut self.source else {
-            return match self.lent {
-                true => Err(BodyError::Closed),
-                false => Ok(0),
-            };
+        let source = match &mut self.stage {
+            Stage::Arriving(source) => source,
+            Stage::Whole(body, position) => {
+                return body.read(position, out).map_err(BodyError::File);
+            }
+            Stage::Over => return Ok(0),
+            Stage::Lent | Stage::GivenUp => return Err(BodyError::Closed),
         };
         let result = source.read(out).await;
         self.taken = source.taken();
-        if matches!(result, Ok(0) | Err(_)) {
-            self.source = None;
-            self.given_up = result.is_err();
+        match result {
+            Ok(0) => self.stage = Stage::Over,
+            Ok(_) => {}
+            Err(_) => self.stage = Stage::GivenUp,
         }
         result
     }
@@ -223,13 +260,12 @@ impl RequestBody {
     /// # Errors
     /// See [`BodyError`].
     pub async fn buffer(&mut self, core: &Core) -> Result<&BufferedBody, BodyError> {
-        if self.buffered.is_none() {
+        if self.buffered().is_none() {
             let body = self.read_whole(core).await?;
-            self.buffered = Some(Rc::new(body));
+            self.stage = Stage::Whole(Rc::new(body), 0);
         }
-        Ok(self
-            .buffered
-            .get_or_insert_with(|| Rc::new(BufferedBody::Memory(Vec::new()))))
+        // It always is by now.
+        self.buffered().ok_or(BodyError::Closed)
     }
 
     /// Reads the body whole into a temporary file, however short it is, and hands the file over.
@@ -237,15 +273,27 @@ impl RequestBody {
     /// # Errors
     /// See [`BodyError`].
     pub async fn into_file(&mut self, core: &Core) -> Result<TempFile, BodyError> {
-        let mut file = match self.buffered.take().map(Rc::try_unwrap) {
-            Some(Ok(BufferedBody::File(file))) => return Ok(file),
-            Some(Ok(BufferedBody::Memory(bytes))) => TempFile::with(core, &mut &*bytes)?,
-            Some(Err(shared)) => match &*shared {
-                BufferedBody::File(file) => TempFile::with(core, &mut file.reopen()?)?,
-                BufferedBody::Memory(bytes) => TempFile::with(core, &mut &**bytes)?,
-            },
-            None => TempFile::create(core, false)?,
+        let whole = match std::mem::take(&mut self.stage) {
+            Stage::Whole(body, _) => Rc::try_unwrap(body),
+            stage => {
+                self.stage = stage;
+                return self.read_into_file(core).await;
+            }
         };
+        match whole {
+            Ok(BufferedBody::File(file)) => Ok(file),
+            Ok(BufferedBody::Memory(bytes)) => TempFile::with(core, &mut &*bytes),
+            Err(shared) => match &*shared {
+                BufferedBody::File(file) => {
+                    TempFile::with(core, &mut file.reopen().map_err(BodyError::File)?)
+                }
+                BufferedBody::Memory(bytes) => TempFile::with(core, &mut &**bytes),
+            },
+        }
+    }
+
+    async fn read_into_file(&mut self, core: &Core) -> Result<TempFile, BodyError> {
+        let mut file = TempFile::create(core, false)?;
         let mut memory = Vec::new();
         while self.read(&mut memory).await? > 0 {
             file.append(&memory)?;
@@ -258,7 +306,7 @@ impl RequestBody {
         let mut memory = Vec::new();
         let mut file = match core.client_body_in_file_only {
             BodyInFile::Off => None,
-            _ if self.source.is_none() => None,
+            _ if !self.is_pending() => None,
             mode => Some(TempFile::create(core, mode == BodyInFile::On)?),
         };
         while self.read(&mut memory).await? > 0 {
@@ -271,6 +319,36 @@ impl RequestBody {
             }
         }
         Ok(file.map_or(BufferedBody::Memory(memory), BufferedBody::File))
+    }
+}
+
+impl BufferedBody {
+    /// Its length in bytes.
+    pub fn len(&self) -> u64 {
+        match self {
+            BufferedBody::Memory(bytes) => bytes.len() as u64,
+            BufferedBody::File(temp) => temp.length,
+        }
+    }
+
+    /// Whether it is empty.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Appends what stands at `position` to `out`, a piece of bounded size, and moves on.
+    fn read(&self, position: &mut u64, out: &mut Vec<u8>) -> io::Result<usize> {
+        let size = PIECE.min(self.len().saturating_sub(*position) as usize);
+        let start = usize::try_from(*position).unwrap_or(usize::MAX);
+        let read = match self {
+            BufferedBody::Memory(bytes) => {
+                out.extend_from_slice(bytes.get(start..start + size).unwrap_or_default());
+                size
+            }
+            BufferedBody::File(temp) => pread(temp.file.as_fd(), out, size, *position)?,
+        };
+        *position += read as u64;
+        Ok(read)
     }
 }
 
@@ -298,8 +376,11 @@ impl TempFile {
     }
 
     /// The file to be read from its start, whoever else reads it.
-    fn reopen(&self) -> Result<File, BodyError> {
-        File::open(&self.path).map_err(BodyError::File)
+    ///
+    /// # Errors
+    /// Those of open(2).
+    pub fn reopen(&self) -> io::Result<File> {
+        File::open(&self.path)
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<(), BodyError> {
@@ -361,3 +442,6 @@ pub fn subfolders(levels: [u8; 3], digits: &[u8]) -> PathBuf {
     }
     path
 }
+
+#[cfg(test)]
+mod tests;

@@ -52,6 +52,7 @@ pub(super) async fn run_subrequest(exchange: &mut Exchange) -> Body {
 /// Does what `post_action` asks for once the response was sent; what that answers only the log
 /// learns of.
 pub async fn run_post_action(exchange: &mut Exchange) {
+    exchange.detached = true;
     while let Some(action) = exchange.location.core.post_action.clone() {
         let target = match action.strip_prefix(b"@") {
             Some(name) => Target::Named(name.to_vec()),
@@ -270,6 +271,11 @@ fn follow(exchange: &mut Exchange, target: Target) -> Result<Start, Box<Response
             exchange.args = args;
             exchange.location = Rc::clone(&exchange.server.base);
             Ok(Start::ServerRewrite)
+        }
+        Target::Named(_) if exchange.path.is_empty() => {
+            let message = format_args!("empty URI in redirect to named location");
+            exchange.log(Level::Error, message);
+            Err(Box::new(Response::page(Status::INTERNAL_SERVER_ERROR)))
         }
         Target::Named(name) => {
             let Some(location) = exchange.server.named(&name).cloned() else {

@@ -1,8 +1,8 @@
 //! Subrequests: exchanges of their own for other URIs, on behalf of one that a client made.
 //!
 //! A subrequest has the request's header fields, its body as far as it was read, and its
-//! variables, which are the same for both; path, arguments, location and response are its own. It runs from the server rewrite
-//! phase on, and nobody asks again whether the client may have it.
+//! variables, which are the same for both; path, arguments, location and response are its own. It
+//! runs from the server rewrite phase on, and nobody asks again whether the client may have it.
 
 use std::io;
 use std::rc::Rc;
@@ -16,7 +16,7 @@ use crate::log::level::Level;
 const MAX_DEPTH: u8 = 50;
 
 impl Exchange {
-    /// A GET for `path` (decoded) with `args`, to be run by [`Exchange::run_subrequest`] or
+    /// A GET for `path` (decoded) with `args`, to be run by [`Exchange::run_as_subrequest`] or
     /// [`Exchange::run_in_background`]. `None` if they are nested too deeply, which is logged.
     pub fn subrequest(&self, path: Vec<u8>, args: Vec<u8>) -> Option<Box<Exchange>> {
         if self.depth >= MAX_DEPTH {
@@ -25,25 +25,12 @@ impl Exchange {
             self.log(Level::Error, message);
             return None;
         }
-        let mut sub = Exchange::new(
-            self.request.clone(),
-            Rc::clone(&self.connection),
-            Rc::clone(&self.server),
-            self.started,
-        );
+        let mut sub = self.related();
         sub.method = Method::Get;
-        sub.body = self.body.shared();
         (sub.path, sub.args) = (path, args);
         (sub.internal, sub.rewritten) = (true, true);
         sub.depth = self.depth + 1;
-        sub.share_slots(self);
-        sub.copy_identity(self);
-        Some(Box::new(sub))
-    }
-
-    /// Runs `sub` and returns the body of its response, whose head `sub` then knows.
-    pub async fn run_subrequest(&mut self, sub: &mut Exchange) -> Body {
-        sub.run_as_subrequest().await
+        Some(sub)
     }
 
     /// Runs this subrequest and returns the body of its response, whose head it then knows.
@@ -54,21 +41,28 @@ impl Exchange {
     /// The same exchange again, for what goes on working for it when it is out of sight: variables
     /// and subrequests are the same from there.
     pub fn twin(&self) -> Box<Exchange> {
-        let mut twin = Exchange::new(
+        let mut twin = self.related();
+        twin.method = self.method;
+        twin.location = Rc::clone(&self.location);
+        (twin.path, twin.args) = (self.path.clone(), self.args.clone());
+        (twin.internal, twin.rewritten) = (self.internal, self.rewritten);
+        twin.depth = self.depth;
+        twin
+    }
+
+    /// An exchange for the same request, with the same variables.
+    fn related(&self) -> Box<Exchange> {
+        let mut related = Exchange::new(
             self.request.clone(),
             Rc::clone(&self.connection),
             Rc::clone(&self.server),
             self.started,
         );
-        twin.method = self.method;
-        twin.body = self.body.shared();
-        twin.location = Rc::clone(&self.location);
-        (twin.path, twin.args) = (self.path.clone(), self.args.clone());
-        (twin.internal, twin.rewritten) = (self.internal, self.rewritten);
-        twin.depth = self.depth;
-        twin.share_slots(self);
-        twin.copy_identity(self);
-        Box::new(twin)
+        related.body = self.body.shared();
+        related.detached = self.detached;
+        related.share_slots(self);
+        related.copy_identity(self);
+        Box::new(related)
     }
 
     /// The body of the response to `sub`, which is run when the body is read.
@@ -78,6 +72,7 @@ impl Exchange {
 
     /// Runs `sub` while the request goes on, and forgets its response.
     pub fn run_in_background(mut sub: Box<Exchange>) {
+        sub.detached = true;
         event::spawn(async move {
             let _ = runner::run_subrequest(&mut sub).await;
         });

@@ -95,7 +95,7 @@ impl Settings {
         };
         // The request's own body is for who serves the request.
         sub.body = RequestBody::default();
-        drop(exchange.run_subrequest(&mut sub).await);
+        drop(sub.run_as_subrequest().await);
         self.set_variables(exchange, &sub);
         judge(exchange, &sub.response())
     }

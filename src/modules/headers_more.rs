@@ -61,7 +61,7 @@ impl Module for HeadersMore {
             .syntax("[-a] [-t types] [-s statuses] 'name: value' ...")
             .contexts(HTTP_SERVER_LOCATION_IF)
             .at_least(1)
-            .doc("Sets header fields of responses: in place of those there, or with -a beside them; only for the media types and statuses named.")
+            .doc("Sets header fields of responses: in place of those there, or with -a beside them; only for the media types and statuses named. Fields that frame a message are left alone: Connection, Content-Length, Transfer-Encoding.")
             .repeat(|s, d| parse(d, Kind::Set).map(|command| s.output.push(command))),
         directive("more_clear_headers")
             .syntax("[-t types] [-s statuses] name ...")
@@ -129,8 +129,16 @@ fn parse(d: &Use<'_>, kind: Kind) -> Result<Rc<Command>, Mistake> {
         }
         i += 1;
     }
+    command.changes.retain(|change| !frames(&change.name));
     command.types = (!types.is_empty()).then(|| MediaTypes::new(types));
     Ok(Rc::new(command))
+}
+
+/// Whether the field says where a message ends, which only the protocol knows.
+fn frames(name: &[u8]) -> bool {
+    ["Connection", "Content-Length", "Transfer-Encoding"]
+        .iter()
+        .any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }
 
 /// A mistake in the module's own form: the directive's name, then what is wrong.

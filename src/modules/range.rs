@@ -41,6 +41,8 @@ impl Filter for RangeFilter {
                 response
             }
             Ranges::Unsatisfiable => {
+                // The page that is sent instead is not coded as the file is.
+                response.headers.remove(b"Content-Encoding");
                 response
                     .headers
                     .set("Content-Range", range::unsatisfied(length));

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod access;
+mod bodies;
 mod cgi;
 mod cgi_programs;
 mod config;

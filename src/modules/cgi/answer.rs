@@ -19,17 +19,9 @@ pub async fn answer(exchange: &mut Exchange, mut running: Running) -> Result<Rep
     let mut output = Vec::new();
     let head = match read_head(&mut running, &mut output).await {
         Ok(head) => head,
-        Err(Trouble::Failed(failure)) => return refuse(exchange, &running.log, &failure),
-        Err(Trouble::Wrong(why)) => {
-            let message = format_args!("the script's answer: {why}");
-            running.log.log(Level::Error, message);
-            return Err(Status::INTERNAL_SERVER_ERROR);
-        }
-        Err(Trouble::Ended) => {
-            return match running.finish().await {
-                Ok(exit) => Err(headless(&running.log, exit)),
-                Err(failure) => refuse(exchange, &running.log, &failure),
-            };
+        Err(trouble) => {
+            take_body_back(exchange, &mut running);
+            return unheard(exchange, running, trouble).await;
         }
     };
     settle_body(exchange, &mut running);
@@ -75,6 +67,35 @@ async fn read_head(running: &mut Running, output: &mut Vec<u8>) -> Result<Box<Cg
             }
             Err(error) => return Err(Trouble::Wrong(error.to_string())),
         }
+    }
+}
+
+/// What the client is told when a script says nothing that makes a response.
+async fn unheard(
+    exchange: &Exchange,
+    mut running: Running,
+    trouble: Trouble,
+) -> Result<Reply, Status> {
+    match trouble {
+        Trouble::Failed(failure) => refuse(exchange, &running.log, &failure),
+        Trouble::Wrong(why) => {
+            let message = format_args!("the script's answer: {why}");
+            running.log.log(Level::Error, message);
+            Err(Status::INTERNAL_SERVER_ERROR)
+        }
+        Trouble::Ended => match running.finish().await {
+            Ok(exit) => Err(headless(&running.log, exit)),
+            Err(failure) => refuse(exchange, &running.log, &failure),
+        },
+    }
+}
+
+/// A body of which the script had nothing may still serve an error page; one it began is lost.
+fn take_body_back(exchange: &mut Exchange, running: &mut Running) {
+    match running.input.take_body() {
+        Some(body) if body.taken() == 0 => exchange.body = body,
+        Some(_) => exchange.keep_alive = false,
+        None => {}
     }
 }
 
@@ -224,10 +245,11 @@ fn response(head: CgiHead, running: &Running) -> Response {
     let mut response = Response {
         status: head.final_status(),
         status_text: head.status_text.map(Text::Owned),
-        content_type: head.content_type.map(Text::Owned),
         location: head.location,
         ..Response::default()
     };
+    let content_type = head.content_type.map(Text::Owned);
+    response.set_field(&"Content-Type".into(), content_type);
     for field in &head.headers {
         let is = |name: &str| field.name.eq_ignore_ascii_case(name.as_bytes());
         if running.settings().hides(&field.name) {

@@ -1,6 +1,6 @@
 //! A script's standard input: the request's body.
 
-use std::io::{self, Seek, SeekFrom};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
@@ -43,11 +43,7 @@ impl Input {
         match body {
             BufferedBody::Memory(bytes) if bytes.is_empty() => Input::nothing(),
             BufferedBody::Memory(bytes) => Input::piped(bytes.clone(), None),
-            BufferedBody::File(temp) => {
-                let mut file = temp.file.try_clone()?;
-                file.seek(SeekFrom::Start(0))?;
-                Ok((file.into(), Input::default()))
-            }
+            BufferedBody::File(temp) => Ok((temp.reopen()?.into(), Input::default())),
         }
     }
 

@@ -17,7 +17,7 @@ use super::script_log::ScriptLog;
 use super::settings::Settings;
 use super::{environment, has_body};
 use crate::event::Io;
-use crate::exchange::{BufferedBody, Exchange};
+use crate::exchange::{BufferedBody, Connection, Exchange};
 use crate::http::Status;
 use crate::log::errno::Errno;
 use crate::log::level::Level;
@@ -90,9 +90,15 @@ async fn start(
         input,
         errors,
         settings,
-        &exchange.connection,
+        client_to_watch(exchange, settings),
         log,
     ))
+}
+
+/// The connection whose end is the script's, too, unless it goes on without its client.
+fn client_to_watch(exchange: &Exchange, settings: &Settings) -> Option<Rc<Connection>> {
+    let goes_on = settings.ignore_client_abort || exchange.detached;
+    (!goes_on).then(|| Rc::clone(&exchange.connection))
 }
 
 fn environment(

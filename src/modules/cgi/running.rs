@@ -35,7 +35,8 @@ pub struct Running {
     /// Undoes the chunked coding of a script that uses it.
     coding: Option<Chunked>,
     settings: Rc<Settings>,
-    connection: Rc<Connection>,
+    /// Whose end is that of the script; none if it goes on without its client.
+    client: Option<Rc<Connection>>,
     /// Where to say what is wrong with it.
     pub log: Rc<ScriptLog>,
     /// The response is on its way: what the script takes of the body is its own business now.
@@ -67,7 +68,7 @@ impl Running {
         input: Input,
         errors: Errors,
         settings: &Rc<Settings>,
-        connection: &Rc<Connection>,
+        client: Option<Rc<Connection>>,
         log: Rc<ScriptLog>,
     ) -> Running {
         Running {
@@ -77,7 +78,7 @@ impl Running {
             errors,
             coding: None,
             settings: Rc::clone(settings),
-            connection: Rc::clone(connection),
+            client,
             log,
             answered: false,
             watched: false,
@@ -179,7 +180,7 @@ impl Running {
             errors,
             process,
             settings,
-            connection,
+            client,
             ..
         } = self;
         let (Some(pipe), Some(process)) = (&*output, &*process) else {
@@ -187,7 +188,7 @@ impl Running {
         };
         let patience = (!self.answered).then_some(settings.send_timeout);
         let pumps = pump(input, errors, patience);
-        let troubles = troubles(process, connection, settings.ignore_client_abort);
+        let troubles = troubles(process, client.as_deref());
         let outcome = race(race(pumps, read(pipe, buffer, deadline)), troubles).await;
         let result = match outcome {
             Raced::First(Raced::First(InputError::TimedOut)) => {
@@ -279,7 +280,7 @@ async fn pump(input: &mut Input, errors: &mut Errors, patience: Option<Duration>
 }
 
 /// Resolves when waiting for output is in vain: the script's time is over, the client has left.
-async fn troubles(process: &Process, connection: &Connection, ignore_abort: bool) -> Failure {
+async fn troubles(process: &Process, client: Option<&Connection>) -> Failure {
     let expired = async {
         if process.changed().await != State::Expired {
             // One that has ended leaves its output to be read.
@@ -287,9 +288,9 @@ async fn troubles(process: &Process, connection: &Connection, ignore_abort: bool
         }
     };
     let gone = async {
-        match ignore_abort {
-            true => std::future::pending::<()>().await,
-            false => drop(connection.io.hangup().await),
+        match client {
+            Some(connection) => drop(connection.io.hangup().await),
+            None => std::future::pending().await,
         }
     };
     match race(expired, gone).await {

@@ -9,7 +9,7 @@ use super::destination::map_other;
 use super::files::{canonical, path_of};
 use super::locks::{Locks, Token};
 use crate::exchange::{Exchange, Zone};
-use crate::http::escape::{Unescape, unescape};
+use crate::http::uri;
 use crate::modules::static_files::etag;
 
 /// A parsed header: the request goes on if one of its lists holds.
@@ -127,9 +127,9 @@ fn local(exchange: &Exchange, uri: &[u8]) -> Option<Vec<u8>> {
             &uri[slash..]
         }
     };
-    let mut path = Vec::with_capacity(target.len());
-    unescape(target, Unescape::All, &mut path);
-    Some(path)
+    let mut decoded = Vec::new();
+    let uri = uri::parse(target, true, &mut decoded).ok()?;
+    Some(uri.path(target, &decoded).to_vec())
 }
 
 struct Reader<'a> {

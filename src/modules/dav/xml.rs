@@ -78,6 +78,9 @@ impl From<quick_xml::Error> for Malformed {
 /// It is not well-formed, names namespaces wrongly, or is none a client of WebDAV would send.
 pub(super) fn parse(text: &[u8]) -> Result<Element, Malformed> {
     let text = std::str::from_utf8(text).map_err(|_| Malformed)?;
+    if text.contains('\0') {
+        return Err(Malformed);
+    }
     let mut reader = NsReader::from_str(text.trim_start_matches('\u{feff}'));
     let mut open = vec![Element::default()];
     loop {

@@ -87,7 +87,7 @@ fn begin(exchange: &Exchange, partial: &mut Partial<'_>, is_complete: bool) -> R
     }
     match exchange.request.framing.content_length {
         Some(length) if is_complete => partial.set_length(partial.offset.saturating_add(length)),
-        None if is_complete && !exchange.body.is_pending() => partial.set_length(partial.offset),
+        None if is_complete && exchange.body.is_over() => partial.set_length(partial.offset),
         _ => Ok(()),
     }
 }
@@ -125,7 +125,7 @@ async fn append(exchange: &mut Exchange, store: &Store, id: &str) -> Result<Resp
         return Err(Failure::of_client(Status::BAD_REQUEST, message));
     };
     let mut partial = Partial::open(store, id).await?;
-    let is_repeated = partial.is_finished() && is_complete && !exchange.body.is_pending();
+    let is_repeated = partial.is_finished() && is_complete && exchange.body.is_over();
     if offset != partial.offset || partial.is_finished() && !is_repeated {
         let known = partial.offset.to_string();
         return Err(misplaced(offset, partial.offset)

@@ -41,11 +41,16 @@ pub async fn serve(exchange: &mut Exchange, store: &Store) -> Result<Response, F
     Ok(response)
 }
 
-/// The method, which clients behind strange proxies put into a field of its own.
+/// The method, which clients behind strange proxies put into a field of its own. `limit_except`
+/// has seen the other one only, so it is asked again; a method it would treat otherwise is not acted by.
 fn method(exchange: &Exchange) -> Method {
-    match field(exchange, "X-HTTP-Method-Override") {
-        Some(name) => Method::from_bytes(name),
-        None => exchange.method,
+    let Some(name) = field(exchange, "X-HTTP-Method-Override") else {
+        return exchange.method;
+    };
+    let method = Method::from_bytes(name);
+    match &exchange.location.method_limit {
+        Some(limit) if !limit.allowed.contains(&method) => exchange.method,
+        _ => method,
     }
 }
 
@@ -122,7 +127,7 @@ async fn append(exchange: &mut Exchange, store: &Store, id: &str) -> Result<Resp
         return Err(Failure::of_client(Status::BAD_REQUEST, message));
     };
     let mut partial = Partial::open(store, id).await?;
-    if offset != partial.offset || partial.is_finished() && exchange.body.is_pending() {
+    if offset != partial.offset || partial.is_finished() && !exchange.body.is_over() {
         let message = "client appended to an upload at a wrong offset";
         return Err(Failure::of_client(Status::CONFLICT, message));
     }

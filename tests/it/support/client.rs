@@ -5,6 +5,7 @@ use std::net::{Shutdown, TcpStream, ToSocketAddrs};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 use super::PATIENCE;
 
@@ -51,6 +52,27 @@ impl Client {
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Client {
         let _ = self.stream.write_all(bytes.as_ref());
         self
+    }
+
+    /// Sends until the server has taken nothing more for a while; how much that was.
+    #[track_caller]
+    pub fn fill(&mut self, bytes: &[u8]) -> usize {
+        let pause = Duration::from_millis(200);
+        self.stream.set_write_timeout(Some(pause)).unwrap();
+        let mut sent = 0;
+        while let Ok(count) = self.stream.write(&bytes[sent..])
+            && count > 0
+        {
+            sent += count;
+        }
+        self.stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        sent
+    }
+
+    /// The same connection, to send on it while somebody else takes what comes.
+    #[track_caller]
+    pub fn sender(&self) -> Client {
+        Client::over(self.stream.try_clone().unwrap())
     }
 
     /// Says that nothing more will be sent.

@@ -133,6 +133,12 @@ impl Server {
         Client::tcp(("127.0.0.1", self.port(0)))
     }
 
+    /// A connection to `%PORT1%` and the like.
+    #[track_caller]
+    pub fn connect_to(&self, number: usize) -> Client {
+        Client::tcp(("127.0.0.1", self.port(number)))
+    }
+
     /// Asks for a path on a connection of its own.
     #[track_caller]
     pub fn get(&self, path: &str) -> Response {
