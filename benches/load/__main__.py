@@ -10,10 +10,12 @@ import itertools
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import cells
@@ -27,6 +29,7 @@ from servers import Failed, Nginx
 from sites import write_files
 
 PROJECT = Path(__file__).resolve().parents[2]
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # for uploads and logs, so that no disk is measured
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", PROJECT / "target"))
 
 
@@ -34,7 +37,7 @@ def options():
     """The command line."""
     parser = argparse.ArgumentParser(
         prog="python3 benches/load", description=__doc__.partition("\n\n")[0],
-        epilog="Results of several runs are put together with --from, later ones first.")  # fmt: skip
+        epilog="Results of several runs are put together with --from, later ones first.")
     names = {"type": lambda text: text.split(","), "default": [], "metavar": "NAMES"}
     parser.add_argument("--list", action="store_true", help="list the rows and servers")
     parser.add_argument("--rows", help="rows and curves to measure (default: all)", **names)
@@ -44,7 +47,7 @@ def options():
     parser.add_argument("--rounds", type=int, default=3, help="how often each cell is measured (3)")
     parser.add_argument("--quick", action="store_true", help="a few rows for a second each, ours and nginx: a check")
     parser.add_argument("--ours", action="append", default=[], metavar="[NAME=]PATH",
-                        help="a build of ours; may be given again (default: cargo build --release)")  # fmt: skip
+                        help="a build of ours; may be given again (default: cargo build --release)")
     parser.add_argument("--nginx", default=os.environ.get("NGINX", "nginx"), help="nginx's program (or $NGINX)")
     parser.add_argument("--output", type=Path, default=TARGET / "load", help="folder for results (target/load)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="the figures (default: results.json in --output)")
@@ -100,9 +103,17 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def measure(given, compared, folder):
+@contextmanager
+def temporary(parent=None):
+    """A folder that any user may enter, until the end of the block."""
+    with tempfile.TemporaryDirectory(prefix="load-", dir=parent) as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def measure(given, compared, root, folder):
     """All cells, in rounds, so that whatever changes on the machine meanwhile meets every server."""
-    root, port, traced = folder / "root", free_port(), shutil.which("strace")
+    port, traced = free_port(), shutil.which("strace")
     rows = chosen(given.rows)
     write_files(root, 200, 50, [row.x for row in rows if row.curve == "by-size"])
     build_hello(root)
@@ -113,7 +124,7 @@ def measure(given, compared, folder):
             shift = turn % max(1, len(part))
             for server in part[shift:] + part[:shift]:
                 count = bool(traced) and turn == 0 and not row.site.cgi  # scripts come and go too quickly for strace
-                cell = cells.Cell(row, server, port, folder / "server", root, on[0], given.seconds, count)
+                cell = cells.Cell(row, server, port, folder, root, on[0], given.seconds, count)
                 with proc.on_cores(on[1]):
                     yield {"row": row.name, "server": server.name, "cores": cores, "round": turn, **one(cell)}
 
@@ -167,9 +178,8 @@ def run(given):
         "cells": [],
     }
     file = given.json or given.output / "results.json"
-    with tempfile.TemporaryDirectory(prefix="load-") as folder:
-        Path(folder).chmod(0o755)
-        for cell in measure(given, compared, Path(folder)):
+    with temporary() as root, temporary(MEMORY) as folder:
+        for cell in measure(given, compared, root, folder / "server"):
             results["cells"].append(cell)
             note(told(cell))
             file.write_text(json.dumps(results, indent=1))
@@ -184,12 +194,13 @@ def main():
             print(f"{row.name:<18} {row.work}")
         return 0
     given.output.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that whatever was started is stopped
     results = report.read(given.files or [run(given)])
-    text = report.markdown(results)
+    text, picture = report.markdown(results), plot.svg(results)
     (given.output / "report.md").write_text(text)
-    (given.output / "load.svg").write_text(plot.svg(results))
+    (given.output / "load.svg").write_text(picture)
     if given.into:
-        report.write_into(given.into, text)
+        report.write_into(given.into, text, picture)
     print(text)
     return 1 if results.broken() else 0
 

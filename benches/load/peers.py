@@ -89,7 +89,7 @@ class Apache(Server):
         modules = {
             "mpm_event": True, "authz_core": True, "mime": True, "env": site.prefixes or site.patterns, "alias": True,
             "filter": site.gzip, "deflate": site.gzip, "dav": site.upload, "dav_fs": site.upload, "cgid": site.cgi,
-        }  # fmt: skip
+        }
         lines = [
             f'ServerRoot "{folder}"\nServerName localhost\nPidFile {folder}/server.pid\nTypesConfig /dev/null',
             f"DefaultRuntimeDir {folder}\nMutex file:{folder} default\nErrorLog {folder}/error.log",

@@ -8,7 +8,7 @@ from rows import CURVES, ROWS
 
 FIGURES = {
     "cpu": ("Processor time a request", "µs"),
-    "machine": ("Processor time a request, all processes of the machine but the client", "µs"),
+    "machine": ("Processor time of the whole machine a request", "µs"),
     "rate": ("Requests a second", ""),
     "p50": ("Latency, median", "µs"),
     "p99": ("Latency, 99th percentile", "µs"),
@@ -22,7 +22,8 @@ FIGURES = {
     "beside": ("A fast client's 99th percentile, beside slow clients", "µs"),
     "change": ("What slow clients multiply it by", ""),
 }
-EVERYWHERE = {"cpu", "rate", "p50", "p99", "calls", "pss"}  # "machine" is measured everywhere but means CGI
+ALWAYS = {"rate", "p50", "p99", "calls", "pss"}  # the others are shown of the rows that are about them
+SHARED = ("cpu", "rate")  # what is shown when server and client share a core
 CORES = {"own": "server and client each on its own core", "same": "both on one core"}
 BEST_GOAL = 0.8  # of nginx at its best, in the rows where its settings change this much:
 BEST_MATTERS = 0.95
@@ -50,9 +51,9 @@ class Results:
         values = [cell[figure] for cell in measured if figure in cell]
         return statistics.median(values) if values else None
 
-    def ratio(self, row, server, figure, cores="own", base="nginx"):
-        """The same as a multiple of another server's."""
-        value, other = self.value(row, server, figure, cores), self.value(row, base, figure, cores)
+    def ratio(self, row, server, figure, cores="own", base=None):
+        """The same as a multiple of another server's: the one that the row is compared with, if not named."""
+        value, other = self.value(row, server, figure, cores), self.value(row, base or row.base, figure, cores)
         return value / other if value is not None and other else None
 
     def broken(self):
@@ -93,19 +94,20 @@ def table(head, rows):
 def goals(results):
     """What was aimed at, and whether it was reached."""
     rows = [
-        [row.work, f"{FIGURES[figure][0]}, {ours} ÷ {base}" if base else FIGURES[figure][0], cores,
+        [row.work, FIGURES[figure][0], cores, f"{ours} ÷ {base}" if base else ours,
          f"{reached:.2f}", f"≤ {limit:.2f}", "yes" if reached <= limit else "**no**"]
         for row, ours, figure, cores, base, reached, limit in results.goals()
-    ]  # fmt: skip
-    return ["## Goals", table(["work", "figure", "cores", "measured", "goal", "reached"], rows)] if rows else []
+    ]
+    head = ["work", "figure", "cores", "of", "measured", "goal", "reached"]
+    return ["## Goals", table(head, rows)] if rows else []
 
 
 def figures(results, figure, cores):
-    """One figure of every row and server, with its ratio to nginx's."""
+    """One figure of every row and server, with its ratio to what the row is compared with."""
     servers = [name for name in results.servers if any(key[1:] == (name, cores) for key in results.cells)]
     lines = []
     for row in ROWS:
-        if figure not in EVERYWHERE and figure not in {row.figure, *(goal.figure for goal in row.goals)}:
+        if figure not in {row.figure, *ALWAYS, *(goal.figure for goal in row.goals)}:
             continue
         values = [results.value(row, server, figure, cores) for server in servers]
         if any(value is not None for value in values):
@@ -164,14 +166,16 @@ def markdown(results):
     """The whole report."""
     parts = [*heading(results), *goals(results)]
     for cores in CORES:
-        for figure in FIGURES:
+        for figure in FIGURES if cores == "own" else SHARED:
             parts += figures(results, figure, cores)
     return "\n\n".join([*parts, *curves(results), *failures(results)]) + "\n"
 
 
-def write_into(file, text):
-    """Replaces what is between the marks in a document."""
+def write_into(file, text, picture):
+    """Replaces what is between the marks in a document, and the picture beside it."""
     file = Path(file)
+    file.with_suffix(".svg").write_text(picture)
+    text = f"![Each row as a multiple of nginx, and the curves]({file.stem}.svg)\n\n{text}"
     before, _, rest = file.read_text().partition(MARKS[0])
     _, mark, after = rest.partition(MARKS[1])
     if not mark:

@@ -35,6 +35,7 @@ class Row:
     drawn: Optional[Callable] = None  # the site's (host, path) pairs to be drawn from at random
     goals: tuple = ()
     figure: str = "cpu"  # the one that the row is about
+    base: str = "nginx"  # the server that the others are compared with
     curve: str = ""  # the curve that it is a point of
     x: int = 0
 
@@ -88,16 +89,17 @@ ROWS = [
         goals=cpu(0.6),
     ),
     Row("upload", "upload 50 MiB, Content-Length", partial(cells.upload, framing="length"), Site(upload=True),
-        goals=cpu(1.0)),  # fmt: skip
+        goals=cpu(1.0)),
     Row("chunked", "upload 50 MiB, chunked", partial(cells.upload, framing="chunked"), Site(upload=True),
-        goals=cpu(1.0)),  # fmt: skip
+        goals=cpu(1.0)),
     Row(
         "cgi",
-        "CGI hello, a static binary; the whole machine's CPU",
+        "CGI hello, a static binary (ratios: to lighttpd)",
         site=Site(cgi=True),
         path="/cgi/hello",
         connections=8,
         figure="machine",
+        base="lighttpd",
         goals=(Goal("machine", 0.95, base="lighttpd"),),
     ),
     Row(
@@ -157,7 +159,7 @@ CURVES = [
            {n: {"site": Site(workers=n), "spread": True} for n in (1, 2)}),
     *curve("by-size", "one file, by its size in bytes",
            {n: size(n) for n in (0, KIB, 10 * KIB, 100 * KIB, MIB, 10 * MIB, 100 * MIB)}),
-]  # fmt: skip
+]
 
 QUICK = ["1k", "new", "404", "chunked", "start"]
 

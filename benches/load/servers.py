@@ -46,9 +46,10 @@ class Server:
         return shutil.which(self.program) or shutil.which(f"/usr/sbin/{self.program}")
 
     def version(self):
-        """The first line that it tells of itself."""
+        """What it tells of itself, without its label and its slogan."""
         told = subprocess.run([self.path(), self.version_flag], capture_output=True, text=True)
-        return (told.stdout + told.stderr).strip().partition("\n")[0]
+        first = (told.stdout + told.stderr).strip().partition("\n")[0]
+        return first.rpartition(": ")[2].partition(" - ")[0]
 
     def can(self, site):
         """Whether it has words for all of the site."""
