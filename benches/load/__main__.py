@@ -170,6 +170,7 @@ def run(given):
     if len(os.sched_getaffinity(0)) < 2:
         note("only one core: nothing is measured with cores of their own")
     load.raise_limits()
+    proc.prefer()
     compared = servers(given)
     results = {
         "machine": {**proc.machine(), "seconds": given.seconds, "rounds": given.rounds},

@@ -104,7 +104,7 @@ class Running:
                 stdout=output,
                 stderr=output,
                 env=environment,
-                start_new_session=True,  # lighttpd signals its whole group when it stops
+                process_group=0,  # lighttpd signals its whole group when it stops
             )
 
     def pids(self):
