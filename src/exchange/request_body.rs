@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{BodyInFile, Core, LocalBoxFuture};
+use super::{BodyInFile, Core, Exchange, LocalBoxFuture};
 use crate::http::{Headers, Status};
+use crate::log::errno::Errno;
+use crate::log::level::Level;
 use crate::sys::fs::pread;
 
 /// How much of a body that was read whole is handed on at once, in bytes.
@@ -40,6 +42,27 @@ impl BodyError {
             BodyError::TooLarge => Status::REQUEST_ENTITY_TOO_LARGE,
             BodyError::File(_) => Status::INTERNAL_SERVER_ERROR,
         }
+    }
+
+    /// Logs it, in nginx's words, and gives the status that answers it.
+    pub fn refuse(&self, exchange: &Exchange) -> Status {
+        let say = |level, why: &str| exchange.log(level, format_args!("{why}"));
+        match self {
+            BodyError::Closed => say(Level::Info, "client prematurely closed connection"),
+            BodyError::TimedOut => say(Level::Info, "client timed out"),
+            BodyError::TooLarge => {
+                say(
+                    Level::Error,
+                    "client intended to send too large chunked body",
+                );
+            }
+            BodyError::Malformed(why) => say(Level::Error, why),
+            BodyError::File(error) => {
+                let why = format!("writing the request body failed {}", Errno(error));
+                say(Level::Crit, &why);
+            }
+        }
+        self.status()
     }
 }
 

@@ -53,7 +53,7 @@ impl Handler for Settings {
             let core = Rc::clone(&exchange.location.core);
             match exchange.body.buffer(&core).await {
                 Ok(_) => Step::Declined,
-                Err(error) => Step::status(error.status()),
+                Err(error) => Step::status(error.refuse(exchange)),
             }
         }))
     }

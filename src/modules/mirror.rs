@@ -82,7 +82,7 @@ impl Handler for Settings {
             let core = Rc::clone(&exchange.location.core);
             match exchange.body.buffer(&core).await {
                 Ok(_) => self.copy(exchange),
-                Err(error) => Step::status(error.status()),
+                Err(error) => Step::status(error.refuse(exchange)),
             }
         }))
     }

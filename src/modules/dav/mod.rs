@@ -186,7 +186,7 @@ async fn read_xml(exchange: &mut Exchange) -> Result<Option<Element>, Status> {
     let buffered = exchange.body.buffer(&exchange.location.core).await;
     let failed = buffered.map(drop).err();
     if let Some(error) = failed {
-        return Err(put::refuse_body(exchange, &error));
+        return Err(error.refuse(exchange));
     }
     let parsed = match exchange.body.buffered() {
         None => return Ok(None),

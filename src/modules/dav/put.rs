@@ -4,10 +4,9 @@ use std::fs;
 
 use super::files::{Placement, carry_properties, mapped, place, require_folder};
 use super::{Answer, Settings, complain, created, folder_access};
-use crate::exchange::{Body, BodyError, Exchange, Response, TempFile};
+use crate::exchange::{Body, Exchange, Response, TempFile};
 use crate::http::{KnownHeader, Status, date};
 use crate::log::errno::Errno;
-use crate::log::level::Level;
 use crate::sys::errno;
 
 /// Answers PUT (RFC 9110 section 9.3.4).
@@ -68,28 +67,5 @@ async fn receive(exchange: &mut Exchange) -> Result<TempFile, Status> {
     }
     let location = std::rc::Rc::clone(&exchange.location);
     let received = exchange.body.into_file(&location.core).await;
-    received.map_err(|error| refuse_body(exchange, &error))
-}
-
-/// Logs why a body could not be had, and gives the status for it.
-pub(super) fn refuse_body(exchange: &Exchange, error: &BodyError) -> Status {
-    match error {
-        BodyError::Closed => exchange.log(
-            Level::Info,
-            format_args!("client prematurely closed connection"),
-        ),
-        BodyError::TimedOut => exchange.log(Level::Info, format_args!("client timed out")),
-        BodyError::TooLarge => complain(
-            exchange,
-            format_args!("client intended to send too large chunked body"),
-        ),
-        BodyError::Malformed(_) => {
-            complain(exchange, format_args!("client sent invalid chunked body"))
-        }
-        BodyError::File(error) => exchange.log(
-            Level::Crit,
-            format_args!("writing the request body failed {}", Errno(error)),
-        ),
-    }
-    error.status()
+    received.map_err(|error| error.refuse(exchange))
 }

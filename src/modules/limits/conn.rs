@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{LEVELS, Refusal, ZoneKey, no_zone, status};
+use super::{Refusal, Refuses, ZoneKey, dry_run, log_level, no_zone, status};
 use crate::config::context::{HTTP, HTTP_SERVER_LOCATION};
 use crate::config::{Directive, Module, Outcome, Use, directive, units};
 use crate::exchange::{
@@ -56,34 +56,10 @@ impl Module for LimitConn {
             .takes(2)
             .doc("Refuses requests when so many with the same key are in progress.")
             .append(|settings| settings.limits.clear(), add),
-        directive("limit_conn_log_level")
-            .syntax("info | notice | warn | error")
-            .default("error")
-            .contexts(HTTP_SERVER_LOCATION)
-            .doc("Says at which level it is logged that limit_conn refuses a request.")
-            .set(|settings, d| {
-                settings.refusal.level = d.one_of(0, LEVELS)?;
-                Ok(())
-            }),
-        directive("limit_conn_status")
-            .syntax("code")
-            .default("503")
-            .contexts(HTTP_SERVER_LOCATION)
-            .doc("Says with which status limit_conn refuses requests.")
-            .set(|settings, d| {
-                settings.refusal.status = status(d)?;
-                Ok(())
-            }),
-        directive("limit_conn_dry_run")
-            .syntax("on | off")
-            .default("off")
-            .contexts(HTTP_SERVER_LOCATION)
-            .flag()
-            .doc("Counts and logs without refusing anything.")
-            .set(|settings, d| {
-                settings.refusal.dry_run = d.flag()?;
-                Ok(())
-            }),
+        log_level("limit_conn_log_level")
+            .doc("Says at which level it is logged that limit_conn refuses a request."),
+        status("limit_conn_status").doc("Says with which status limit_conn refuses requests."),
+        dry_run("limit_conn_dry_run").doc("Counts and logs without refusing anything."),
     ];
     const VARIABLES: &'static [Variable] = &[Variable::plain(
         "limit_conn_status",
@@ -99,6 +75,12 @@ impl Module for LimitConn {
         if !settings.limits.is_empty() {
             location.add_handler(Phase::Preaccess, Rc::clone(settings) as Rc<dyn Handler>);
         }
+    }
+}
+
+impl Refuses for Settings {
+    fn refusal(&mut self) -> &mut Refusal {
+        &mut self.refusal
     }
 }
 
@@ -226,22 +208,11 @@ impl Limit {
         let Some(Counts(key)) = self.zone.purpose() else {
             return true;
         };
-        let value = key.template.expand(exchange);
-        let lossy = String::from_utf8_lossy;
-        if value.len() > MAX_KEY {
-            let (key, value) = (lossy(&key.text), lossy(&value));
-            exchange.log(
-                Level::Error,
-                format_args!(
-                    "the value of the \"{key}\" key is more than {MAX_KEY} bytes: \"{value}\""
-                ),
-            );
-        }
-        if value.is_empty() || value.len() > MAX_KEY {
+        let Some(value) = key.value(exchange, MAX_KEY) else {
             return true;
-        }
+        };
         let key = self.zone.key(&value);
-        let name = lossy(self.zone.name());
+        let name = String::from_utf8_lossy(self.zone.name());
         match self.zone.with(|table| count(table, key, self.most)) {
             Some(Counted::Within) => {
                 let zone = Rc::clone(&self.zone);

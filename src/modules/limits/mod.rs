@@ -4,8 +4,11 @@
 pub mod conn;
 pub mod req;
 
-use crate::config::{Mistake, Use};
-use crate::exchange::Template;
+use std::borrow::Cow;
+
+use crate::config::context::HTTP_SERVER_LOCATION;
+use crate::config::{Directive, Mistake, Use, directive};
+use crate::exchange::{Exchange, Template};
 use crate::http::Status;
 use crate::log::level::Level;
 
@@ -36,12 +39,49 @@ const LEVELS: &[(&str, Level)] = &[
     ("error", Level::Error),
 ];
 
-/// Reads the status requests beyond a limit are answered with.
-fn status(d: &Use<'_>) -> Result<Status, Mistake> {
-    match d.number(0)? {
-        code @ 400..=599 => Ok(Status(code as u16)),
-        _ => Err(d.mistake(0, "value must be between 400 and 599")),
-    }
+/// Settings that say how requests beyond a limit are treated.
+trait Refuses {
+    fn refusal(&mut self) -> &mut Refusal;
+}
+
+/// The row of `…_log_level`.
+const fn log_level<S: Refuses>(name: &'static str) -> Directive<S> {
+    directive(name)
+        .syntax("info | notice | warn | error")
+        .default("error")
+        .contexts(HTTP_SERVER_LOCATION)
+        .set(|settings, d| {
+            settings.refusal().level = d.one_of(0, LEVELS)?;
+            Ok(())
+        })
+}
+
+/// The row of `…_status`.
+const fn status<S: Refuses>(name: &'static str) -> Directive<S> {
+    directive(name)
+        .syntax("code")
+        .default("503")
+        .contexts(HTTP_SERVER_LOCATION)
+        .set(|settings, d| {
+            settings.refusal().status = match d.number(0)? {
+                code @ 400..=599 => Status(code as u16),
+                _ => return Err(d.mistake(0, "value must be between 400 and 599")),
+            };
+            Ok(())
+        })
+}
+
+/// The row of `…_dry_run`.
+const fn dry_run<S: Refuses>(name: &'static str) -> Directive<S> {
+    directive(name)
+        .syntax("on | off")
+        .default("off")
+        .contexts(HTTP_SERVER_LOCATION)
+        .flag()
+        .set(|settings, d| {
+            settings.refusal().dry_run = d.flag()?;
+            Ok(())
+        })
 }
 
 /// What requests are counted by, and how that was written.
@@ -57,6 +97,20 @@ impl ZoneKey {
             template: d.template(0)?,
             text: d.arg(0).into(),
         })
+    }
+
+    /// The key of a request; `None` if it is empty, and so not counted, or longer than `most` bytes.
+    fn value<'a>(&'a self, exchange: &Exchange, most: usize) -> Option<Cow<'a, [u8]>> {
+        let value = self.template.expand(exchange);
+        if value.len() > most {
+            let text = String::from_utf8_lossy;
+            let (key, value) = (text(&self.text), text(&value));
+            let message = format_args!(
+                "the value of the \"{key}\" key is more than {most} bytes: \"{value}\""
+            );
+            exchange.log(Level::Error, message);
+        }
+        Some(value).filter(|value| (1..=most).contains(&value.len()))
     }
 
     /// That a zone has one key.

@@ -6,7 +6,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{LEVELS, Refusal, ZoneKey, no_zone, status};
+use super::{Refusal, Refuses, ZoneKey, dry_run, log_level, no_zone, status};
 use crate::config::context::{HTTP, HTTP_SERVER_LOCATION};
 use crate::config::{Directive, Mistake, Module, Outcome, Use, directive, units};
 use crate::event;
@@ -81,34 +81,12 @@ impl Module for LimitReq {
             .between(1, 3)
             .doc("Delays requests that come faster than the zone's rate, and refuses those beyond the burst.")
             .append(|settings| settings.limits.clear(), add),
-        directive("limit_req_log_level")
-            .syntax("info | notice | warn | error")
-            .default("error")
-            .contexts(HTTP_SERVER_LOCATION)
-            .doc("Says at which level it is logged that limit_req refuses a request; delays are logged a level below.")
-            .set(|settings, d| {
-                settings.refusal.level = d.one_of(0, LEVELS)?;
-                Ok(())
-            }),
-        directive("limit_req_status")
-            .syntax("code")
-            .default("503")
-            .contexts(HTTP_SERVER_LOCATION)
-            .doc("Says with which status limit_req refuses requests.")
-            .set(|settings, d| {
-                settings.refusal.status = status(d)?;
-                Ok(())
-            }),
-        directive("limit_req_dry_run")
-            .syntax("on | off")
-            .default("off")
-            .contexts(HTTP_SERVER_LOCATION)
-            .flag()
-            .doc("Measures and logs without delaying or refusing anything.")
-            .set(|settings, d| {
-                settings.refusal.dry_run = d.flag()?;
-                Ok(())
-            }),
+        log_level("limit_req_log_level")
+            .doc("Says at which level it is logged that limit_req refuses a request; delays are logged a level below."),
+        status("limit_req_status")
+            .doc("Says with which status limit_req refuses requests."),
+        dry_run("limit_req_dry_run")
+            .doc("Measures and logs without delaying or refusing anything."),
     ];
     const VARIABLES: &'static [Variable] = &[Variable::plain(
         "limit_req_status",
@@ -123,6 +101,12 @@ impl Module for LimitReq {
         if !settings.limits.is_empty() {
             location.add_handler(Phase::Preaccess, Rc::clone(settings) as Rc<dyn Handler>);
         }
+    }
+}
+
+impl Refuses for Settings {
+    fn refusal(&mut self) -> &mut Refusal {
+        &mut self.refusal
     }
 }
 
@@ -327,22 +311,9 @@ impl Limit {
         let Some(bucket) = self.zone.purpose() else {
             return Ok(None);
         };
-        let value = bucket.key.template.expand(exchange);
-        if value.len() > MAX_KEY {
-            let (key, value) = (
-                String::from_utf8_lossy(&bucket.key.text),
-                String::from_utf8_lossy(&value),
-            );
-            exchange.log(
-                Level::Error,
-                format_args!(
-                    "the value of the \"{key}\" key is more than {MAX_KEY} bytes: \"{value}\""
-                ),
-            );
-        }
-        if value.is_empty() || value.len() > MAX_KEY {
+        let Some(value) = bucket.key.value(exchange, MAX_KEY) else {
             return Ok(None);
-        }
+        };
         let key = self.zone.key(&value);
         let entered = self.zone.with(|table| {
             let known = table.find(key);

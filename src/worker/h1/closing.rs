@@ -15,12 +15,13 @@ use crate::sys::socket;
 /// Looks at what came of a body nobody read, before the response goes out. A client that waits for
 /// `100 Continue` is told to go on, since its next request comes behind the body; unless it is
 /// refused, which leaves to it whether it sends the body all the same. A malformed body is answered
-/// with 400 instead, since nobody knows what comes behind that.
+/// with 400 instead of a success, and ends the connection, since nobody knows what comes behind.
 pub async fn look_at_body(exchange: &mut Exchange, response: Response) -> Response {
-    if !exchange.keep_alive || !exchange.body.is_pending() {
+    if !exchange.body.is_pending() {
         return response;
     }
-    if response.status.as_u16() >= 300 {
+    let is_success = response.status.as_u16() < 300;
+    if !is_success {
         exchange.body.withhold_continue();
     }
     let mut scrap = Vec::new();
@@ -30,6 +31,10 @@ pub async fn look_at_body(exchange: &mut Exchange, response: Response) -> Respon
     match skipped {
         Some(Err(error @ BodyError::Malformed(why))) => {
             exchange.log(Level::Error, format_args!("{why}"));
+            exchange.keep_alive = false;
+            if !is_success {
+                return response;
+            }
             Box::pin(runner::refuse(exchange, error.status())).await
         }
         _ => response,

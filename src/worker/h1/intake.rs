@@ -53,7 +53,7 @@ pub async fn next(wire: &Rc<Wire>, first: bool) -> Intake {
         }
         Err(Refusal { status, why }) => {
             let part = match *exchange.path {
-                [] if exchange.method != Method::Connect => "line",
+                [] if exchange.request.host.is_empty() => "line",
                 _ => "headers",
             };
             exchange.log(
