@@ -14,7 +14,7 @@ use super::glob;
 use super::grammar::{self, Origin};
 use super::toml;
 use super::tree::{FileId, Source, Sources, Span, Statement, Statements};
-use super::usage::{World, full_name};
+use super::usage::{Use, World, full_name};
 
 /// How many files may include each other in a row.
 const MAX_CHAIN: usize = 64;
@@ -163,6 +163,13 @@ fn is_include(statement: &Statement) -> bool {
 fn has_include(statement: &Statement) -> bool {
     let body = statement.body.as_deref().unwrap_or_default();
     is_include(statement) || body.iter().any(|inner| has_include(inner))
+}
+
+impl Use<'_> {
+    /// The bytes of the file argument `i` names, relative to the main configuration file.
+    pub fn content_of(&self, i: usize) -> Result<Vec<u8>, Mistake> {
+        read(&self.path(i)).map_err(|message| self.mistake(i, message))
+    }
 }
 
 /// A file's bytes, or nginx's words for why there are none.

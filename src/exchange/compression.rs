@@ -93,7 +93,7 @@ fn has_expired(expires: &[u8], response: &Response) -> bool {
 fn is_told(directive: &[u8], response: &Response) -> bool {
     let fields = response.headers.get_all(b"Cache-Control");
     fields
-        .flat_map(|value| value.split(|byte| matches!(byte, b',' | b';')))
+        .flat_map(|value| value.split(|byte| *byte == b','))
         .any(|word| word.trim_ascii().eq_ignore_ascii_case(directive))
 }
 

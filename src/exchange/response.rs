@@ -18,6 +18,8 @@ pub struct Response {
     pub content_type: Option<Text>,
     /// The charset added to the content type.
     pub charset: Option<Text>,
+    /// The charset that whoever answered wants the response to have (`X-Accel-Charset`).
+    pub override_charset: Option<Box<[u8]>>,
     /// `Last-Modified` as seconds since 1970.
     pub last_modified: Option<i64>,
     /// `ETag`, quoted.

@@ -32,19 +32,17 @@ impl MediaTypes {
         true
     }
 
-    /// Whether a response of this type is meant; parameters of the type are ignored.
+    fn lists(&self, name: &[u8]) -> bool {
+        let mut types = self.types.iter();
+        types.any(|known| known.eq_ignore_ascii_case(name))
+    }
+
+    /// Whether a response of this type is meant; with parameters it is another type.
     pub fn contains(&self, content_type: Option<&[u8]>) -> bool {
         let Some(content_type) = content_type.filter(|text| !text.is_empty()) else {
             return false;
         };
-        let end = memchr::memchr(b';', content_type).unwrap_or(content_type.len());
-        let name = content_type[..end].trim_ascii_end();
-        self.all || self.lists(name)
-    }
-
-    fn lists(&self, name: &[u8]) -> bool {
-        let mut types = self.types.iter();
-        types.any(|known| known.eq_ignore_ascii_case(name))
+        self.all || self.lists(content_type)
     }
 }
 
@@ -60,13 +58,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn types_are_compared_without_parameters_and_case() {
+    fn types_are_compared_without_case() {
         let html = MediaTypes::default();
         let mut all = MediaTypes::new([&b"text/x"[..]]);
         assert!(!all.add(b"Text/X") && all.add(b"*") && all.add(b"text/x"));
         let cases = [
             (Some("text/html"), true, true),
-            (Some("Text/HTML ; charset=x"), true, true),
+            (Some("Text/HTML"), true, true),
+            (Some("text/html; charset=x"), false, true),
             (Some("text/htm"), false, true),
             (Some(""), false, false),
             (None, false, false),

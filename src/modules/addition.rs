@@ -100,6 +100,7 @@ mod tests {
              location /plain { add_after_body /after; default_type text/plain; return 200 body; }
              location /types { add_after_body /after; addition_types text/plain; default_type text/plain; return 200 body; }
              location /self { add_after_body /self; return 200 self; }
+             location /own { ssi on; sub_filter before later; add_before_body /before; return 200 'before<!--#echo var=\"uri\" -->'; }
              location /error { add_after_body /nothing; return 200 body; }
              location /off { add_before_body /before; location /off/ { add_before_body ''; return 200 body; } }
              location /file { add_before_body /before; add_after_body /after; }
@@ -116,6 +117,7 @@ mod tests {
             ("/types", "bodyafter"),
             ("/self", "selfself"),
             ("/off/", "body"),
+            ("/own", "/beforelater/own"),
         ];
         for (target, expected) in cases {
             let body = bytes(&mut site.get(target, &[]));

@@ -81,6 +81,8 @@ impl Filter for Settings {
 struct Members {
     /// The member being read; none before the first and between two.
     current: Option<Decompress>,
+    /// Whether there was any: a file without is none.
+    any: bool,
 }
 
 impl Transform for Members {
@@ -94,7 +96,7 @@ impl Transform for Members {
             let status = member.decompress_vec(&input[taken..], out, FlushDecompress::None)?;
             let taken = (member.total_in() - start) as usize;
             if status == Status::StreamEnd {
-                self.current = None;
+                (self.current, self.any) = (None, true);
                 return Ok(taken);
             }
             if taken == input.len() && out.len() < out.capacity() {
@@ -104,9 +106,9 @@ impl Transform for Members {
     }
 
     fn finish(&mut self, _: &mut Vec<u8>) -> io::Result<()> {
-        match self.current {
-            None => Ok(()),
-            Some(_) => Err(io::ErrorKind::UnexpectedEof.into()),
+        match self.current.is_none() && self.any {
+            true => Ok(()),
+            false => Err(io::ErrorKind::UnexpectedEof.into()),
         }
     }
 }

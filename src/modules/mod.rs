@@ -101,9 +101,10 @@ pub static ALL: &[&dyn AnyModule] = &[
     &headers::HeadersModule,
     &gunzip::Gunzip,
     &sub::Sub,
-    &addition::Addition,
     &charset::Charset,
     &ssi::Ssi,
+    // What a page includes or has added to it went through filters of its own.
+    &addition::Addition,
     &compress::Compress,
     &range::RangeFilter,
 ];

@@ -252,6 +252,9 @@ fn response(head: CgiHead, running: &Running) -> Response {
     response.set_field(&"Content-Type".into(), content_type);
     for field in &head.headers {
         let is = |name: &str| field.name.eq_ignore_ascii_case(name.as_bytes());
+        if is("X-Accel-Charset") && !field.value.is_empty() {
+            response.override_charset = Some(field.value[..].into());
+        }
         if running.settings().hides(&field.name) {
             continue;
         }

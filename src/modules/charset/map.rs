@@ -161,7 +161,7 @@ fn decode(bytes: &[u8]) -> Decoded {
         }
         code = code << 6 | u32::from(byte & 0x3f);
     }
-    match code > most_shorter {
+    match code > most_shorter && code <= u32::from(char::MAX) {
         true => Decoded::Character(code, count + 1),
         false => Decoded::Invalid(count + 1),
     }

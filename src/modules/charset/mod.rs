@@ -40,7 +40,13 @@ pub struct Settings {
     types: MediaTypes,
     /// Both directions of each `charset_map`.
     maps: Rc<Vec<Map>>,
+    /// Where a request keeps the charset of its response, for its subrequests: their bodies become
+    /// part of it. None without any map.
+    kept: Option<usize>,
 }
+
+/// The name of that place, which is no variable's.
+const KEPT: &str = "charset of the response";
 
 impl Default for Settings {
     fn default() -> Settings {
@@ -50,6 +56,7 @@ impl Default for Settings {
             overrides: false,
             types: MediaTypes::new(TYPES),
             maps: Rc::default(),
+            kept: None,
         }
     }
 }
@@ -116,7 +123,7 @@ impl Module for Charset {
     }
 
     fn install(settings: &Rc<Settings>, location: &mut Location) {
-        if settings.charset.is_some() {
+        if settings.charset.is_some() || settings.kept.is_some() {
             location.filters.push(Rc::clone(settings) as Rc<dyn Filter>);
         }
     }
@@ -130,6 +137,7 @@ fn add_map(settings: &mut Settings, d: &mut Use<'_>) -> Outcome {
         return Err(d.mistake(0, message));
     }
     Rc::make_mut(&mut settings.maps).extend(both);
+    settings.kept = Some(d.slot(0, KEPT)?);
     Ok(())
 }
 
@@ -148,15 +156,37 @@ impl Settings {
         Some(&map.table)
     }
 
-    /// The charset the response is to have, if it is one to change.
+    /// The charset the body is to have, if it is one to change.
     fn target(&self, exchange: &Exchange, response: &Response) -> Option<Vec<u8>> {
-        let content_type = response.content_type.as_deref();
+        if exchange.depth > 0 {
+            return exchange.with_slot(self.kept?, <[u8]>::to_vec);
+        }
+        let content_type = Some(response.content_type.as_deref()?);
+        if let Some(wanted) = &response.override_charset {
+            return self.known(exchange, wanted);
+        }
         let concerned = match response.charset {
-            Some(_) => self.overrides && content_type.is_some(),
+            Some(_) => self.overrides,
             None => self.types.contains(content_type),
         };
         let charset = self.charset.as_ref().filter(|_| concerned)?;
         Some(charset.expand(exchange).into_owned()).filter(|name| !name.is_empty())
+    }
+
+    /// The charset an answer asked for, if the configuration knows it.
+    fn known(&self, exchange: &Exchange, wanted: &[u8]) -> Option<Vec<u8>> {
+        let is = |name: &[u8]| name.eq_ignore_ascii_case(wanted);
+        let own = self.charset.as_ref().and_then(Template::literal);
+        // Each map is there in both directions.
+        if own.is_some_and(is) || self.maps.iter().any(|map| is(&map.target)) {
+            return Some(wanted.to_vec());
+        }
+        let name = String::from_utf8_lossy(wanted);
+        exchange.log(
+            Level::Error,
+            format_args!("unknown charset \"{name}\" to override"),
+        );
+        None
     }
 
     /// The charset the response has, if it is known.
@@ -168,21 +198,19 @@ impl Settings {
     }
 }
 
-impl Filter for Settings {
-    fn filter(&self, exchange: &Exchange, mut response: Response) -> Response {
-        let Some(target) = self.target(exchange, &response) else {
-            return response;
-        };
-        if let Some(source) = self.source(exchange, &response)
+impl Settings {
+    /// Has `response` be in the charset `target`, if there is a way.
+    fn recode(&self, exchange: &Exchange, response: &mut Response, target: Vec<u8>) {
+        if let Some(source) = self.source(exchange, response)
             && !source.eq_ignore_ascii_case(&target)
         {
             let encoding = response.headers.get(b"Content-Encoding");
             if encoding.is_some_and(|value| !value.is_empty()) {
-                return response;
+                return;
             }
             let Some(table) = self.table(&source, &target) else {
                 exchange.log(Level::Error, format_args!("{}", no_map(&source, &target)));
-                return response;
+                return;
             };
             let body = std::mem::take(&mut response.body);
             response.body = body.transformed(Recode::new(Rc::clone(table)));
@@ -193,6 +221,17 @@ impl Filter for Settings {
             Status::MOVED_PERMANENTLY | Status::MOVED_TEMPORARILY
         );
         response.charset = (!redirect).then_some(Text::Owned(target));
+    }
+}
+
+impl Filter for Settings {
+    fn filter(&self, exchange: &Exchange, mut response: Response) -> Response {
+        if let Some(target) = self.target(exchange, &response) {
+            self.recode(exchange, &mut response, target);
+        }
+        if let Some(kept) = self.kept.filter(|_| exchange.depth == 0) {
+            exchange.set_slot(kept, response.charset.as_deref().map(Rc::from));
+        }
         response
     }
 

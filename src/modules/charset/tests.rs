@@ -26,7 +26,7 @@ fn charsets_are_added_or_recoded_to() {
     let latin = b"X\x80\x81\x90";
     let wide = "X\u{20ac}\u{a9}\u{100}".as_bytes();
     type Case<'a> = (&'a str, &'a [u8], &'a [u8], Option<&'a str>);
-    let cases: [Case<'_>; 13] = [
+    let cases: [Case<'_>; 14] = [
         ("/plain", latin, latin, Some("utf-8")),
         ("/off", latin, latin, None),
         ("/var?c=B", latin, b"Y?\x82?", Some("B")),
@@ -38,6 +38,7 @@ fn charsets_are_added_or_recoded_to() {
         ("/to", latin, "X\u{20ac}\u{a9}?".as_bytes(), Some("utf-8")),
         ("/from", wide, b"X\x80\x81&#256;", Some("A")),
         ("/from", b"\xff\xc2A\xe2\x82", b"??", Some("A")),
+        ("/from", b"\xf7\xbf\xbf\xbfX", b"?X", Some("A")),
         ("/bytes", latin, b"Y?\x82?", Some("B")),
         ("/same", wide, wide, Some("utf-8")),
     ];
@@ -76,6 +77,24 @@ fn what_says_its_charset_is_recoded_where_told() {
     let mut response = site.get("/over/dir/", &[]);
     assert_eq!(response.charset.as_ref().unwrap(), &"A");
     assert!(bytes(&mut response).contains(&0x80));
+}
+
+#[test]
+fn bodies_of_subrequests_get_the_charset_of_the_response() {
+    let site = Site::with_http(
+        MAPS,
+        "default_type text/html; source_charset A;
+         location = /page { charset utf-8; add_before_body /part; add_after_body /own/part; }
+         location = /none { add_before_body /part; }
+         location /own/ { charset B; alias FOLDER/; }",
+    );
+    for name in ["page", "none"] {
+        fs::write(site.path(name), b"-").unwrap();
+    }
+    fs::write(site.path("part"), b"X\x80").unwrap();
+    let page = bytes(&mut site.get("/page", &[]));
+    assert_eq!(page, "X\u{20ac}-X\u{20ac}".as_bytes());
+    assert_eq!(bytes(&mut site.get("/none", &[])), b"X\x80-");
 }
 
 #[test]

@@ -7,14 +7,17 @@ use std::rc::Rc;
 use super::Coding;
 use crate::exchange::{Exchange, Transform};
 
+/// The lengths of a body before and after, as far as it came.
+pub(super) type Lengths = Rc<Cell<(u64, u64)>>;
+
 /// A transform whose input and output are counted.
 pub(super) struct Counted<T> {
     inner: T,
-    lengths: Rc<Cell<(u64, u64)>>,
+    lengths: Lengths,
 }
 
 impl<T: Transform> Counted<T> {
-    pub(super) fn new(inner: T, lengths: Rc<Cell<(u64, u64)>>) -> Counted<T> {
+    pub(super) fn new(inner: T, lengths: Lengths) -> Counted<T> {
         Counted { inner, lengths }
     }
 
@@ -48,7 +51,8 @@ impl<T: Transform> Transform for Counted<T> {
     }
 }
 
-/// Appends how many times shorter `coding` has made the body, with two decimals.
+/// Appends how many times shorter `coding` has made the body: to three decimals for zstd, rounded
+/// to two for the others.
 pub(super) fn ratio(coding: Coding, exchange: &Exchange, out: &mut Vec<u8>) -> Option<()> {
     let response = exchange.response();
     let (before, after) = response.compressed.as_ref()?.get();
@@ -56,8 +60,17 @@ pub(super) fn ratio(coding: Coding, exchange: &Exchange, out: &mut Vec<u8>) -> O
     if !own || after == 0 {
         return None;
     }
-    out.extend_from_slice(in_hundredths(before, after).as_bytes());
+    let text = match coding {
+        Coding::Zstd => in_thousandths(before, after),
+        Coding::Gzip | Coding::Brotli => in_hundredths(before, after),
+    };
+    out.extend_from_slice(text.as_bytes());
     Some(())
+}
+
+fn in_thousandths(before: u64, after: u64) -> String {
+    let thousandths = before * 1000 / after;
+    format!("{}.{:03}", thousandths / 1000, thousandths % 1000)
 }
 
 fn in_hundredths(before: u64, after: u64) -> String {

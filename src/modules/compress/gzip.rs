@@ -1,11 +1,11 @@
 //! gzip (RFC 1952), made with zlib-rs.
 
-use std::cell::RefCell;
 use std::io;
 
 use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 
-use super::{Coding, Plan, Settings, level, window};
+use super::idle::Idle;
+use super::{Coding, Settings, rows};
 use crate::config::context::{HTTP_SERVER_LOCATION, HTTP_SERVER_LOCATION_IF};
 use crate::config::{Directive, directive};
 use crate::exchange::Transform;
@@ -16,54 +16,21 @@ const HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
 /// How much room for output there is at least when the compressor is asked.
 const ROOM: usize = 8 * 1024;
 
-/// How many idle compressors a worker keeps, each of a quarter of a megabyte.
-const MAX_IDLE: usize = 16;
-
 thread_local! {
-    /// Compressors for later bodies, with their level and window.
-    static IDLE: RefCell<Vec<((u32, u8), Compress)>> = const { RefCell::new(Vec::new()) };
+    /// Compressors, a third of a megabyte each, by level and window.
+    static IDLE: Idle<(i32, u8), Compress> = const { Idle::new() };
 }
 
 /// `gzip_comp_level` unless told otherwise.
-pub(super) const LEVEL: u32 = 1;
+pub(super) const LEVEL: i32 = 1;
 
 /// `gzip_window` unless told otherwise.
 pub(super) const WINDOW: u8 = 15;
 
-fn edit(settings: &mut Settings) -> &mut Plan {
-    settings.plan(Coding::Gzip)
-}
+pub(super) const COMMON: &[Directive<Settings>] =
+    rows::rows!(Coding::Gzip, "gzip", level 1 from 1 to 9);
 
-pub(super) const ROWS: &[Directive<Settings>] = &[
-    directive("gzip")
-        .syntax("on | off")
-        .default("off")
-        .contexts(HTTP_SERVER_LOCATION_IF)
-        .flag()
-        .doc("Compresses bodies with gzip for clients that like it.")
-        .set(|s, d| d.flag().map(|on| edit(s).enabled = on)),
-    directive("gzip_comp_level")
-        .syntax("level")
-        .default("1")
-        .contexts(HTTP_SERVER_LOCATION)
-        .doc("Sets how hard gzip tries, from 1 to 9.")
-        .set(|s, d| level(d, 1..=9).map(|level| edit(s).level = level)),
-    directive("gzip_min_length")
-        .syntax("length")
-        .default("20")
-        .contexts(HTTP_SERVER_LOCATION)
-        .doc("Leaves bodies as they are whose length is known to be less.")
-        .set(|s, d| d.size(0).map(|length| edit(s).min_length = length)),
-    directive("gzip_types")
-        .syntax("mime-type ...")
-        .default("text/html")
-        .contexts(HTTP_SERVER_LOCATION)
-        .at_least(1)
-        .doc("Lists the media types to compress; text/html always is, and * stands for all.")
-        .repeat(|s, d| {
-            d.media_types(&mut edit(s).types);
-            Ok(())
-        }),
+pub(super) const OWN: &[Directive<Settings>] = &[
     directive("gzip_window")
         .syntax("size")
         .default("32k")
@@ -71,16 +38,9 @@ pub(super) const ROWS: &[Directive<Settings>] = &[
         .doc("Sets how far back the compressor looks, from 512 bytes to 32k.")
         .set(|s, d| {
             let words = "value must be 512, 1k, 2k, 4k, 8k, 16k, or 32k";
-            edit(s).window = window(d, 9..=15, words)?;
+            s.plan(Coding::Gzip).window = rows::window(d, 9..=15, words)?;
             Ok(())
         }),
-    directive("gzip_buffers")
-        .syntax("number size")
-        .default("32 4k")
-        .contexts(HTTP_SERVER_LOCATION)
-        .takes(2)
-        .doc("Sets the buffers for compressed bodies; here they grow as needed.")
-        .tunes(),
     directive("gzip_hash")
         .syntax("size")
         .default("64k")
@@ -104,14 +64,14 @@ pub(super) const ROWS: &[Directive<Settings>] = &[
 
 /// Makes one body.
 pub(super) struct Gzip {
-    key: (u32, u8),
+    key: (i32, u8),
     /// None before the first byte, so that bodies nobody sends cost nothing.
     compress: Option<Compress>,
     check: Crc,
 }
 
 impl Gzip {
-    pub(super) fn new(level: u32, window: u8) -> Gzip {
+    pub(super) fn new(level: i32, window: u8) -> Gzip {
         // What nginx's zlib does at level 1 costs and yields as much as level 2 of this one.
         let level = level.max(2);
         Gzip {
@@ -149,28 +109,19 @@ impl Gzip {
 }
 
 /// An idle compressor or a new one.
-fn take(key: (u32, u8)) -> Compress {
-    let idle = IDLE.with_borrow_mut(|idle| {
-        let at = idle.iter().position(|(known, _)| *known == key)?;
-        Some(idle.swap_remove(at).1)
-    });
-    idle.unwrap_or_else(|| {
-        let (level, window) = key;
-        Compress::new_with_window_bits(Compression::new(level), false, window)
-    })
+fn take(key: (i32, u8)) -> Compress {
+    let (level, window) = key;
+    let level = Compression::new(level.unsigned_abs());
+    let new = || Compress::new_with_window_bits(level, false, window);
+    IDLE.with(|idle| idle.take(&key)).unwrap_or_else(new)
 }
 
 impl Drop for Gzip {
     fn drop(&mut self) {
-        let Some(mut compress) = self.compress.take() else {
-            return;
-        };
-        IDLE.with_borrow_mut(|idle| {
-            if idle.len() < MAX_IDLE {
-                compress.reset();
-                idle.push((self.key, compress));
-            }
-        });
+        if let Some(mut compress) = self.compress.take() {
+            compress.reset();
+            IDLE.with(|idle| idle.put(self.key, compress));
+        }
     }
 }
 
@@ -224,7 +175,7 @@ mod tests {
         #[test]
         fn any_split_and_any_flushes_give_the_input_back(
             parts in prop::collection::vec((prop::collection::vec(0u8..4, 0..3000), any::<bool>()), 0..8),
-            level in 1u32..10,
+            level in 1i32..10,
             window in 9u8..16,
         ) {
             let mut gzip = Gzip::new(level, window);

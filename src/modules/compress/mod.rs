@@ -7,19 +7,20 @@
 mod brotli;
 mod counted;
 mod gzip;
+mod idle;
 mod precompressed;
+mod rows;
 mod zstd;
 
 #[cfg(test)]
 mod tests;
 
 use std::cell::Cell;
-use std::ops::RangeInclusive;
 use std::rc::Rc;
 
-use self::counted::Counted;
+use self::counted::{Counted, Lengths};
 pub use self::precompressed::Precompressed;
-use crate::config::{Directive, Mistake, Module, Use};
+use crate::config::{Directive, Module};
 use crate::exchange::{Body, Exchange, Filter, Location, Response, Variable};
 use crate::http::{MediaTypes, Status};
 
@@ -66,7 +67,7 @@ impl Coding {
 #[derive(Clone)]
 struct Plan {
     enabled: bool,
-    level: u32,
+    level: i32,
     /// The base-2 logarithm of how far back the coding looks.
     window: u8,
     /// Bodies known to be shorter are sent as they are.
@@ -76,7 +77,7 @@ struct Plan {
 
 impl Plan {
     /// Nothing is compressed unless told so.
-    fn new(level: u32, window: u8) -> Plan {
+    fn new(level: i32, window: u8) -> Plan {
         Plan {
             enabled: false,
             level,
@@ -97,23 +98,6 @@ impl Plan {
     }
 }
 
-/// The argument as a level of compression.
-fn level(d: &Use<'_>, allowed: RangeInclusive<u64>) -> Result<u32, Mistake> {
-    let level = d.number(0)?;
-    if allowed.contains(&level) {
-        return Ok(level as u32);
-    }
-    let (low, high) = (allowed.start(), allowed.end());
-    Err(d.mistake(0, format!("value must be between {low} and {high}")))
-}
-
-/// The argument as a window: the base-2 logarithm of a size that must be among those allowed.
-fn window(d: &Use<'_>, mut allowed: RangeInclusive<u8>, words: &str) -> Result<u8, Mistake> {
-    let size = d.size(0)?;
-    let window = allowed.find(|bits| 1 << bits == size);
-    window.ok_or_else(|| d.mistake(0, words))
-}
-
 /// Compresses bodies while they are sent.
 pub struct Compress;
 
@@ -121,6 +105,8 @@ pub struct Compress;
 #[derive(Clone)]
 pub struct Settings {
     plans: [Plan; Coding::ALL.len()],
+    /// `zstd_dict_file`.
+    dictionary: zstd::Dictionary,
 }
 
 impl Default for Settings {
@@ -131,6 +117,7 @@ impl Default for Settings {
                 Coding::Brotli => Plan::new(brotli::LEVEL, brotli::WINDOW),
                 Coding::Gzip => Plan::new(gzip::LEVEL, gzip::WINDOW),
             }),
+            dictionary: None,
         }
     }
 }
@@ -145,8 +132,14 @@ impl Module for Compress {
     type Settings = Settings;
     const NAME: &'static str = "compress";
     const DIRECTIVES: &'static [Directive<Settings>] = &[];
-    const GROUPS: &'static [&'static [Directive<Settings>]] =
-        &[gzip::ROWS, brotli::ROWS, zstd::ROWS];
+    const GROUPS: &'static [&'static [Directive<Settings>]] = &[
+        gzip::COMMON,
+        gzip::OWN,
+        brotli::COMMON,
+        brotli::OWN,
+        zstd::COMMON,
+        zstd::OWN,
+    ];
     const VARIABLES: &'static [Variable] = &[
         Variable::plain(
             "gzip_ratio",
@@ -190,7 +183,7 @@ impl Filter for Settings {
         }
         match quality {
             0 => response,
-            _ => compressed(response, coding, &self.plans[coding as usize]),
+            _ => self.compressed(response, coding),
         }
     }
 }
@@ -210,26 +203,32 @@ impl Settings {
         }
         best
     }
-}
+    fn compressed(&self, mut response: Response, coding: Coding) -> Response {
+        let lengths = Rc::new(Cell::new((0, 0)));
+        let body = std::mem::take(&mut response.body);
+        response.body = self.encoded(body, coding, Rc::clone(&lengths));
+        response.compressed = Some(lengths);
+        response.headers.set("Content-Encoding", coding.name());
+        response.forbid_ranges();
+        response.weaken_etag();
+        response
+    }
 
-fn compressed(mut response: Response, coding: Coding, plan: &Plan) -> Response {
-    let lengths = Rc::new(Cell::new((0, 0)));
-    let body = std::mem::take(&mut response.body);
-    response.body = encode(body, coding, plan, Rc::clone(&lengths));
-    response.compressed = Some(lengths);
-    response.headers.set("Content-Encoding", coding.name());
-    response.forbid_ranges();
-    response.weaken_etag();
-    response
-}
-
-fn encode(body: Body, coding: Coding, plan: &Plan, lengths: Rc<Cell<(u64, u64)>>) -> Body {
-    let (level, window) = (plan.level, plan.window);
-    match coding {
-        Coding::Zstd => body.transformed(Counted::new(zstd::Zstd::new(level), lengths)),
-        Coding::Brotli => {
-            body.transformed(Counted::new(brotli::Brotli::new(level, window), lengths))
+    fn encoded(&self, body: Body, coding: Coding, lengths: Lengths) -> Body {
+        let &Plan { level, window, .. } = &self.plans[coding as usize];
+        match coding {
+            Coding::Zstd => {
+                let zstd = zstd::Zstd::new(level, self.dictionary.clone());
+                body.transformed(Counted::new(zstd, lengths))
+            }
+            Coding::Brotli => {
+                let brotli = brotli::Brotli::new(level, window);
+                body.transformed(Counted::new(brotli, lengths))
+            }
+            Coding::Gzip => {
+                let gzip = gzip::Gzip::new(level, window);
+                body.transformed(Counted::new(gzip, lengths))
+            }
         }
-        Coding::Gzip => body.transformed(Counted::new(gzip::Gzip::new(level, window), lengths)),
     }
 }

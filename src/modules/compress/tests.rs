@@ -9,7 +9,7 @@ use flate2::write::GzEncoder;
 use proptest::prelude::*;
 
 use crate::exchange::Transform;
-use crate::modules::fixture::found_in_server;
+use crate::modules::fixture::{found_in_http, found_in_server};
 use crate::modules::tests::trial::{Site, bytes, field, status};
 
 fn gunzip(bytes: &[u8]) -> Vec<u8> {
@@ -283,8 +283,14 @@ proptest! {
             out
         }
         let whole: Vec<u8> = parts.iter().flat_map(|(part, _)| part.clone()).collect();
-        let compressed = run(super::zstd::Zstd::new(1), &parts);
+        let compressed = run(super::zstd::Zstd::new(1, None), &parts);
         prop_assert_eq!(&decoded(&compressed, Some("zstd")), &whole);
+        let dictionary = Some(b"0123".as_slice().into());
+        let compressed = run(super::zstd::Zstd::new(3, dictionary), &parts);
+        let mut decoder = zstd::Decoder::with_dictionary(&compressed[..], b"0123").unwrap();
+        let mut out = Vec::new();
+        decoder.read_to_end(&mut out).unwrap();
+        prop_assert_eq!(&out, &whole);
         let compressed = run(super::brotli::Brotli::new(5, 19), &parts);
         prop_assert_eq!(&decoded(&compressed, Some("br")), &whole);
     }
@@ -317,6 +323,52 @@ fn the_compressed_file_that_is_liked_best() {
 }
 
 #[test]
+fn zstd_with_a_dictionary() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("dictionary");
+    let dictionary = b"No such words stand in a page as stand in this dictionary.";
+    fs::write(&file, dictionary).unwrap();
+    let http = format!("zstd_dict_file {}; zstd on;", file.display());
+    let site = Site::with_http(
+        &http,
+        "default_type text/html; location /2 { zstd_comp_level -3; }",
+    );
+    let text = [&dictionary[..], b" Or do they?"].concat();
+    for name in ["1", "2"] {
+        fs::write(site.path(name), &text).unwrap();
+        let body = bytes(&mut site.get(&format!("/{name}"), &["Accept-Encoding: zstd"]));
+        assert!(body.len() < text.len() / 2);
+        let decoder = zstd::Decoder::with_dictionary(&body[..], dictionary);
+        let mut out = Vec::new();
+        decoder.unwrap().read_to_end(&mut out).unwrap();
+        assert_eq!(out, text);
+    }
+    let missing = "zstd_dict_file /nowhere/to/be/found;";
+    let expected = "open() \"/nowhere/to/be/found\" failed (2: No such file or directory)";
+    assert_eq!(found_in_http(missing), [expected]);
+}
+
+#[test]
+fn types_may_be_listed_bit_by_bit() {
+    let site = Site::new(
+        "gzip on; gzip_types text/a; gzip_types text/b text/B;
+         location /b { default_type text/b; } location /own { default_type text/b; gzip_types text/c; }
+         location /parameter { default_type 'text/b; x=y'; }",
+    );
+    for (name, expected) in [("b", true), ("own", false), ("parameter", false)] {
+        site.write(name, TEXT);
+        let response = site.get(&format!("/{name}"), &["Accept-Encoding: gzip"]);
+        assert_eq!(
+            field(&response, "Content-Encoding").is_some(),
+            expected,
+            "{name}"
+        );
+    }
+    let warning = "duplicate MIME type \"text/html\"";
+    assert_eq!(found_in_server("gzip_types text/html;"), [warning]);
+}
+
+#[test]
 fn ratios_are_known_to_the_log() {
     let site = Site::with_http(
         "log_format l '$uri $gzip_ratio $brotli_ratio $zstd_ratio'; access_log FOLDER/log l;",
@@ -342,6 +394,9 @@ fn brotli_and_zstd_words_that_tune_and_mistakes() {
         ("brotli_comp_level 12;", 1),
         ("brotli_window 32m;", 1),
         ("zstd_comp_level 0;", 1),
+        ("zstd_comp_level -3;", 0),
+        ("gzip_comp_level -1;", 1),
+        ("gzip_comp_level +1;", 1),
     ];
     for (text, expected) in cases {
         assert_eq!(found_in_server(text).len(), expected, "{text}");

@@ -1,103 +1,122 @@
 //! zstd (RFC 8878).
 
-use std::io::{self, Write};
+use std::io;
+use std::rc::Rc;
 
-use zstd::stream::write::Encoder;
+use zstd::stream::raw::{Encoder, InBuffer, Operation, OutBuffer};
 
-use super::{Coding, Plan, Settings, level};
-use crate::config::context::{HTTP_SERVER_LOCATION, HTTP_SERVER_LOCATION_IF};
+use super::idle::Idle;
+use super::{Coding, Settings, rows};
+use crate::config::context::{HTTP, HTTP_SERVER_LOCATION, HTTP_SERVER_LOCATION_IF};
 use crate::config::{Directive, directive};
 use crate::exchange::Transform;
 
 /// `zstd_comp_level` unless told otherwise.
-pub(super) const LEVEL: u32 = 1;
+pub(super) const LEVEL: i32 = 1;
 
-fn edit(settings: &mut Settings) -> &mut Plan {
-    settings.plan(Coding::Zstd)
+/// How much room for output there is at least when the compressor is asked.
+const ROOM: usize = 8 * 1024;
+
+/// Compressors of higher levels take tens of megabytes each, too much to be kept.
+const MAX_KEPT_LEVEL: i32 = 9;
+
+/// What both sides know before the first byte.
+pub(super) type Dictionary = Option<Rc<[u8]>>;
+
+thread_local! {
+    /// Compressors, by level and dictionary.
+    static IDLE: Idle<(i32, Dictionary), Encoder<'static>> = const { Idle::new() };
 }
 
-pub(super) const ROWS: &[Directive<Settings>] = &[
-    directive("zstd")
-        .syntax("on | off")
-        .default("off")
-        .contexts(HTTP_SERVER_LOCATION_IF)
-        .flag()
-        .doc("Compresses bodies with zstd for clients that like it.")
-        .set(|s, d| d.flag().map(|on| edit(s).enabled = on)),
-    directive("zstd_comp_level")
-        .syntax("level")
-        .default("1")
-        .contexts(HTTP_SERVER_LOCATION)
-        .doc("Sets how hard zstd tries, from 1 to 22.")
-        .set(|s, d| level(d, 1..=22).map(|level| edit(s).level = level)),
-    directive("zstd_min_length")
-        .syntax("length")
-        .default("20")
-        .contexts(HTTP_SERVER_LOCATION)
-        .doc("Leaves bodies as they are whose length is known to be less.")
-        .set(|s, d| d.size(0).map(|length| edit(s).min_length = length)),
-    directive("zstd_types")
-        .syntax("mime-type ...")
-        .default("text/html")
-        .contexts(HTTP_SERVER_LOCATION)
-        .at_least(1)
-        .doc("Lists the media types to compress with zstd; text/html always is one, and * stands for all.")
-        .repeat(|s, d| {
-            d.media_types(&mut edit(s).types);
-            Ok(())
-        }),
-    directive("zstd_buffers")
-        .syntax("number size")
-        .default("32 4k")
-        .contexts(HTTP_SERVER_LOCATION)
-        .takes(2)
-        .doc("Sets the buffers for compressed bodies; here they grow as needed.")
-        .tunes(),
-];
+pub(super) const COMMON: &[Directive<Settings>] =
+    rows::rows!(Coding::Zstd, "zstd", level 1 from -131072 to 22);
+
+pub(super) const OWN: &[Directive<Settings>] = &[directive("zstd_dict_file")
+    .syntax("file")
+    .contexts(HTTP)
+    .doc("Has zstd begin with what stands in the file, which clients must know, too: nothing tells them.")
+    .set(|s, d| {
+        s.dictionary = Some(d.content_of(0)?.into());
+        Ok(())
+    })];
 
 /// Makes one body.
 pub(super) struct Zstd {
-    level: u32,
+    key: (i32, Dictionary),
     /// None before the first byte, so that bodies nobody sends cost nothing.
-    encoder: Option<Encoder<'static, Vec<u8>>>,
+    encoder: Option<Encoder<'static>>,
 }
 
 impl Zstd {
-    pub(super) fn new(level: u32) -> Zstd {
+    pub(super) fn new(level: i32, dictionary: Dictionary) -> Zstd {
         Zstd {
-            level,
+            key: (level, dictionary),
             encoder: None,
         }
     }
 
     /// The compressor, started if need be.
-    fn take(&mut self) -> io::Result<Encoder<'static, Vec<u8>>> {
-        match self.encoder.take() {
-            Some(encoder) => Ok(encoder),
-            None => Encoder::new(Vec::new(), self.level.cast_signed()),
+    fn started(&mut self) -> io::Result<&mut Encoder<'static>> {
+        let encoder = match self.encoder.take() {
+            Some(encoder) => encoder,
+            None => take(&self.key)?,
+        };
+        Ok(self.encoder.insert(encoder))
+    }
+
+    /// Takes `step` until it says that nothing is left.
+    fn drain(
+        &mut self,
+        out: &mut Vec<u8>,
+        step: fn(&mut Encoder<'static>, &mut OutBuffer<'_, Vec<u8>>) -> io::Result<usize>,
+    ) -> io::Result<()> {
+        let encoder = self.started()?;
+        while step(encoder, &mut room(out))? > 0 {}
+        Ok(())
+    }
+}
+
+/// Where output goes: behind what there is.
+fn room(out: &mut Vec<u8>) -> OutBuffer<'_, Vec<u8>> {
+    out.reserve(ROOM);
+    let end = out.len();
+    OutBuffer::around_pos(out, end)
+}
+
+/// An idle compressor or a new one.
+fn take(key: &(i32, Dictionary)) -> io::Result<Encoder<'static>> {
+    match IDLE.with(|idle| idle.take(key)) {
+        Some(encoder) => Ok(encoder),
+        None => Encoder::with_dictionary(key.0, key.1.as_deref().unwrap_or_default()),
+    }
+}
+
+impl Drop for Zstd {
+    fn drop(&mut self) {
+        let Some(mut encoder) = self.encoder.take() else {
+            return;
+        };
+        if self.key.0 <= MAX_KEPT_LEVEL && encoder.reinit().is_ok() {
+            IDLE.with(|idle| idle.put(self.key.clone(), encoder));
         }
     }
 }
 
 impl Transform for Zstd {
     fn feed(&mut self, input: &[u8], out: &mut Vec<u8>) -> io::Result<usize> {
-        let mut encoder = self.take()?;
-        encoder.write_all(input)?;
-        out.append(encoder.get_mut());
-        self.encoder = Some(encoder);
-        Ok(input.len())
+        let encoder = self.started()?;
+        let mut input = InBuffer::around(input);
+        while input.pos() < input.src.len() {
+            encoder.run(&mut input, &mut room(out))?;
+        }
+        Ok(input.pos())
     }
 
     fn flush(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
-        let mut encoder = self.take()?;
-        encoder.flush()?;
-        out.append(encoder.get_mut());
-        self.encoder = Some(encoder);
-        Ok(())
+        self.drain(out, |encoder, room| encoder.flush(room))
     }
 
     fn finish(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
-        out.append(&mut self.take()?.finish()?);
-        Ok(())
+        self.drain(out, |encoder, room| encoder.finish(room, true))
     }
 }
