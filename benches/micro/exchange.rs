@@ -25,7 +25,7 @@ pub fn answered(head: &[u8]) -> Result<Exchange, Box<dyn Error>> {
     request.host = b"www.example.com".to_vec();
     let connection = Rc::new(connection()?);
     let server = Rc::clone(&connection.listener.default);
-    let mut exchange = Exchange::new(request, connection, server, Moment::now());
+    let mut exchange = Exchange::new(Box::new(request), connection, server, Moment::now());
     exchange.path = b"/images/logo.png".to_vec();
     exchange.set_response(Response::new(Status::OK));
     Ok(exchange)

@@ -71,7 +71,7 @@ type Slots = Rc<RefCell<Vec<Option<Rc<[u8]>>>>>;
 /// One request, where it has come to, and what is noted on the way.
 pub struct Exchange {
     /// The request as it was read.
-    pub request: Request,
+    pub request: Box<Request>,
     /// Its body.
     pub body: RequestBody,
     /// The connection it came on; for who asks see [`Exchange::client`].
@@ -117,7 +117,7 @@ pub struct Exchange {
     notes: Vec<Rc<dyn Any>>,
     carried: Option<Box<Response>>,
     matched: RefCell<Matched>,
-    slots: Slots,
+    slots: OnceCell<Slots>,
     nesting: Cell<u8>,
     redirects: u8,
     /// Whether its body was found too large, so that nobody will read it.
@@ -129,7 +129,7 @@ pub struct Exchange {
 impl Exchange {
     /// An exchange for `request`, not yet routed beyond its virtual host.
     pub fn new(
-        request: Request,
+        request: Box<Request>,
         connection: Rc<Connection>,
         server: Rc<VirtualHost>,
         started: Moment,
@@ -160,7 +160,7 @@ impl Exchange {
             notes: Vec::new(),
             carried: None,
             matched: RefCell::default(),
-            slots: Rc::default(),
+            slots: OnceCell::new(),
             nesting: Cell::new(0),
             redirects: MAX_REDIRECTS,
             body_refused: false,
@@ -238,12 +238,13 @@ impl Exchange {
 
     /// The value of a slot, handed to `use_value`; `None` if it was not set.
     pub fn with_slot<R>(&self, slot: usize, use_value: impl FnOnce(&[u8]) -> R) -> Option<R> {
-        self.slots.borrow().get(slot)?.as_deref().map(use_value)
+        let slots = self.slots.get()?.borrow();
+        slots.get(slot)?.as_deref().map(use_value)
     }
 
     /// Sets or clears a slot.
     pub fn set_slot(&self, slot: usize, value: Option<Rc<[u8]>>) {
-        let mut slots = self.slots.borrow_mut();
+        let mut slots = self.slots.get_or_init(Rc::default).borrow_mut();
         if slots.len() <= slot {
             slots.resize(self.server.slots.max(slot + 1), None);
         }
@@ -264,7 +265,8 @@ impl Exchange {
 
     /// Has variables be the same here and in `other`, a subrequest of it, whoever sets them.
     pub(super) fn share_slots(&mut self, other: &Exchange) {
-        self.slots = Rc::clone(&other.slots);
+        let slots = other.slots.get_or_init(Rc::default);
+        self.slots = OnceCell::from(Rc::clone(slots));
     }
 
     /// Takes over by which id the request goes, who counts as its client, who has proved to be its

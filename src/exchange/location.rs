@@ -79,6 +79,11 @@ impl Location {
         self.handlers[phase as usize].push(handler);
     }
 
+    /// Whether anybody is to be asked in a phase.
+    pub fn has_handlers(&self, phase: Phase) -> bool {
+        !self.handlers(phase).is_empty()
+    }
+
     /// The handlers of a phase, in the order they are asked.
     pub fn handlers(&self, phase: Phase) -> &[Rc<dyn Handler>] {
         &self.handlers[phase as usize]

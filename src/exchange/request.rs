@@ -22,6 +22,16 @@ pub struct Request {
 }
 
 impl Request {
+    /// Forgets everything but the memory, ready for the next request.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.head.clear();
+        self.host.clear();
+        self.port = None;
+        self.framing = Framing::default();
+        self.added = 0;
+    }
+
     /// The method.
     pub fn method(&self) -> Method {
         self.head.line.method

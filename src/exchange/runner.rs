@@ -6,7 +6,7 @@
 
 use std::rc::Rc;
 
-use super::plugs::{Phase, Step, Target};
+use super::plugs::{LocalBoxFuture, Phase, Step, Target};
 use super::{Body, ErrorPage, Exchange, Location, Response, ServerTokens, access, pages};
 use crate::http::escape::{Escape, escape};
 use crate::http::{Captures, Method, Status};
@@ -32,21 +32,31 @@ pub(super) enum Verdict {
 
 /// Runs the exchange to its response, filtered and ready to be framed.
 pub async fn run(exchange: &mut Exchange) -> Response {
-    let verdict = walk(exchange, Start::PostRead).await;
-    conclude(exchange, verdict).await
+    run_from(exchange, Start::PostRead).await
 }
 
 /// Runs a subrequest until its response is known, which its variables then speak of, and returns
 /// the body of it.
 pub(super) async fn run_subrequest(exchange: &mut Exchange) -> Body {
-    let verdict = walk(exchange, Start::ServerRewrite).await;
-    let mut response = conclude(exchange, verdict).await;
+    let mut response = run_from(exchange, Start::ServerRewrite).await;
     let body = std::mem::take(&mut response.body);
     exchange.set_response(response);
     if exchange.location.core.log_subrequest {
         exchange.log_end();
     }
     body
+}
+
+/// Walks the exchange through the phases, again after each reroute, until there is a response that
+/// stays.
+async fn run_from(exchange: &mut Exchange, mut start: Start) -> Response {
+    loop {
+        let verdict = walk(exchange, start).await;
+        match conclude(exchange, verdict) {
+            Ok(response) => return response,
+            Err(again) => start = again,
+        }
+    }
 }
 
 /// Does what `post_action` asks for once the response was sent; what that answers only the log
@@ -64,8 +74,7 @@ pub async fn run_post_action(exchange: &mut Exchange) {
         let Ok(start) = follow(exchange, target) else {
             return;
         };
-        let verdict = walk(exchange, start).await;
-        let mut response = conclude(exchange, verdict).await;
+        let mut response = run_from(exchange, start).await;
         response.body = Body::Empty;
         exchange.set_response(response);
     }
@@ -73,24 +82,25 @@ pub async fn run_post_action(exchange: &mut Exchange) {
 
 /// Answers an exchange whose request could not be understood with the page of `status`.
 pub async fn refuse(exchange: &mut Exchange, status: Status) -> Response {
-    conclude(exchange, Verdict::Respond(Response::page(status))).await
+    match conclude(exchange, Verdict::Respond(Response::page(status))) {
+        Ok(response) => response,
+        Err(start) => run_from(exchange, start).await,
+    }
 }
 
-/// Follows reroutes until there is a response that stays.
-async fn conclude(exchange: &mut Exchange, mut verdict: Verdict) -> Response {
-    loop {
-        let settled = match verdict {
-            Verdict::Reroute(target) => Err(target),
-            Verdict::Respond(response) => finish(exchange, response),
-            Verdict::Next | Verdict::Granted => finish(exchange, nothing_here(exchange)),
-        };
-        verdict = match settled {
-            Ok(response) => return response,
-            Err(target) => match follow(exchange, target) {
-                Ok(start) => walk(exchange, start).await,
-                Err(response) => return built_in(exchange, *response),
-            },
-        };
+/// The response that stays, or where to go on because of a reroute.
+fn conclude(exchange: &mut Exchange, verdict: Verdict) -> Result<Response, Start> {
+    let settled = match verdict {
+        Verdict::Reroute(target) => Err(target),
+        Verdict::Respond(response) => finish(exchange, response),
+        Verdict::Next | Verdict::Granted => finish(exchange, nothing_here(exchange)),
+    };
+    match settled {
+        Ok(response) => Ok(response),
+        Err(target) => match follow(exchange, target) {
+            Ok(start) => Err(start),
+            Err(response) => Ok(built_in(exchange, *response)),
+        },
     }
 }
 
@@ -108,13 +118,13 @@ fn built_in(exchange: &mut Exchange, response: Response) -> Response {
 }
 
 async fn walk(exchange: &mut Exchange, start: Start) -> Verdict {
-    if start == Start::PostRead
-        && let done @ (Verdict::Respond(_) | Verdict::Reroute(_)) =
-            ask(exchange, Phase::PostRead).await
-    {
-        return done;
+    if start == Start::PostRead && exchange.location.has_handlers(Phase::PostRead) {
+        match ask(exchange, Phase::PostRead).await {
+            Verdict::Next | Verdict::Granted => {}
+            done => return done,
+        }
     }
-    if start <= Start::ServerRewrite {
+    if start <= Start::ServerRewrite && exchange.location.has_handlers(Phase::ServerRewrite) {
         match ask(exchange, Phase::ServerRewrite).await {
             Verdict::Next | Verdict::Granted | Verdict::Reroute(Target::Rewritten) => {}
             done => return done,
@@ -132,6 +142,9 @@ async fn walk(exchange: &mut Exchange, start: Start) -> Verdict {
         Phase::Precontent,
         Phase::Content,
     ] {
+        if !exchange.location.has_handlers(phase) {
+            continue;
+        }
         let verdict = match phase {
             Phase::Access => access::check(exchange).await,
             _ => ask(exchange, phase).await,
@@ -145,28 +158,43 @@ async fn walk(exchange: &mut Exchange, start: Start) -> Verdict {
 
 /// Asks the handlers of a phase until one has something to say.
 pub(super) async fn ask(exchange: &mut Exchange, phase: Phase) -> Verdict {
-    if exchange.location.handlers(phase).is_empty() {
-        return Verdict::Next;
-    }
     let location = Rc::clone(&exchange.location);
     for handler in location.handlers(phase) {
-        match decided(handler.handle(exchange)).await {
-            Verdict::Next | Verdict::Granted => {}
-            done => return done,
+        let verdict = match at_once(handler.handle(exchange)) {
+            Ok(verdict) => verdict,
+            Err(future) => awaited(future).await,
+        };
+        if !matches!(verdict, Verdict::Next | Verdict::Granted) {
+            return verdict;
         }
     }
     Verdict::Next
 }
 
 /// What a step comes to.
-pub(super) async fn decided(mut step: Step<'_>) -> Verdict {
+pub(super) async fn decided(step: Step<'_>) -> Verdict {
+    match at_once(step) {
+        Ok(verdict) => verdict,
+        Err(future) => awaited(future).await,
+    }
+}
+
+/// What a step comes to unless something has to be awaited.
+fn at_once(step: Step<'_>) -> Result<Verdict, LocalBoxFuture<'_, Step<'_>>> {
+    Ok(match step {
+        Step::Declined => Verdict::Next,
+        Step::Granted => Verdict::Granted,
+        Step::Respond(response) => Verdict::Respond(response),
+        Step::Reroute(target) => Verdict::Reroute(target),
+        Step::Await(future) => return Err(future),
+    })
+}
+
+async fn awaited<'a>(mut future: LocalBoxFuture<'a, Step<'a>>) -> Verdict {
     loop {
-        step = match step {
-            Step::Declined => return Verdict::Next,
-            Step::Granted => return Verdict::Granted,
-            Step::Respond(response) => return Verdict::Respond(response),
-            Step::Reroute(target) => return Verdict::Reroute(target),
-            Step::Await(future) => future.await,
+        match at_once(future.await) {
+            Ok(verdict) => return verdict,
+            Err(next) => future = next,
         }
     }
 }

@@ -19,7 +19,9 @@ pub struct InvalidHost;
 /// Checks `name[:port]` and brings the name into the form in which names are compared.
 pub fn parse(host: &[u8]) -> Result<Host<'_>, InvalidHost> {
     let (name, port) = split_port(host)?;
-    if !name.starts_with(b"[") && !name.iter().all(|&byte| is_host_byte(byte) || byte == b'%') {
+    let kinds = kinds(name);
+    let is_address = name.starts_with(b"[");
+    if !is_address && kinds & (OTHER | COLON | BRACKET) != 0 {
         return Err(InvalidHost);
     }
     if name.windows(2).any(|pair| pair == b"..") {
@@ -29,9 +31,9 @@ pub fn parse(host: &[u8]) -> Result<Host<'_>, InvalidHost> {
     if name.is_empty() {
         return Err(InvalidHost);
     }
-    let name = match name.iter().any(u8::is_ascii_uppercase) {
-        true => Cow::Owned(name.to_ascii_lowercase()),
-        false => Cow::Borrowed(name),
+    let name = match kinds & UPPER_CASE {
+        0 => Cow::Borrowed(name),
+        _ => Cow::Owned(name.to_ascii_lowercase()),
     };
     Ok(Host { name, port })
 }
@@ -52,11 +54,7 @@ pub fn normalise(host: &[u8], out: &mut Vec<u8>) -> Result<Option<u16>, InvalidH
 fn split_port(host: &[u8]) -> Result<(&[u8], Option<u16>), InvalidHost> {
     let end = if host.first() == Some(&b'[') {
         let bracket = memchr::memchr(b']', host).ok_or(InvalidHost)?;
-        let address = &host[1..bracket];
-        if !address
-            .iter()
-            .all(|&byte| is_host_byte(byte) || byte == b':')
-        {
+        if kinds(&host[1..bracket]) & (OTHER | PERCENT | BRACKET) != 0 {
             return Err(InvalidHost);
         }
         bracket + 1
@@ -83,9 +81,37 @@ fn port(digits: &[u8]) -> Result<Option<u16>, InvalidHost> {
     Ok(port)
 }
 
-/// Unreserved bytes and sub-delimiters (RFC 3986 sections 2.2 and 2.3).
-fn is_host_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte)
+const UPPER_CASE: u8 = 1;
+const PERCENT: u8 = 2;
+const COLON: u8 = 4;
+const BRACKET: u8 = 8;
+/// What may stand in no host.
+const OTHER: u8 = 16;
+
+/// The kind of each byte; 0 for the other unreserved bytes and sub-delimiters (RFC 3986 sections
+/// 2.2 and 2.3).
+static KINDS: [u8; 256] = {
+    let mut kinds = [OTHER; 256];
+    let mut byte = 0;
+    while byte < kinds.len() {
+        kinds[byte] = match byte as u8 {
+            b'A'..=b'Z' => UPPER_CASE,
+            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => 0,
+            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' => 0,
+            b'%' => PERCENT,
+            b':' => COLON,
+            b'[' | b']' => BRACKET,
+            _ => OTHER,
+        };
+        byte += 1;
+    }
+    kinds
+};
+
+/// Which kinds of bytes there are in `text`.
+fn kinds(text: &[u8]) -> u8 {
+    let kind = |byte: &u8| KINDS[usize::from(*byte)];
+    text.iter().fold(0, |kinds, byte| kinds | kind(byte))
 }
 
 #[cfg(test)]

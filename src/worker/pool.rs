@@ -1,7 +1,8 @@
-//! Buffers a worker lends to busy connections, so that idle ones hold none.
+//! Memory a worker lends to busy connections, so that idle ones hold none: buffers and requests.
 
 use std::cell::RefCell;
 
+use crate::exchange::Request;
 use crate::net::buffer::Buffer;
 
 /// How many buffers are kept when nobody needs them.
@@ -10,11 +11,17 @@ const KEPT: usize = 64;
 /// A buffer that has grown beyond this is not kept.
 const LARGEST_KEPT: usize = 128 * 1024;
 
-/// Spare buffers.
+/// A request with a head larger than this is not kept.
+const LARGEST_HEAD: usize = 8 * 1024;
+
+/// What is to spare.
 #[derive(Default)]
 pub struct Pool {
     inputs: Vec<Buffer>,
     outputs: Vec<Vec<u8>>,
+    // Lent as they are, in their boxes.
+    #[allow(clippy::vec_box)]
+    requests: Vec<Box<Request>>,
 }
 
 thread_local!(static POOL: RefCell<Pool> = RefCell::default());
@@ -33,6 +40,19 @@ impl Pool {
     /// An empty output buffer.
     pub fn take_output(&mut self) -> Vec<u8> {
         self.outputs.pop().unwrap_or_default()
+    }
+
+    /// An empty request.
+    pub fn take_request(&mut self) -> Box<Request> {
+        self.requests.pop().unwrap_or_default()
+    }
+
+    /// Takes a request back, emptied.
+    pub fn keep_request(&mut self, mut request: Box<Request>) {
+        if self.requests.len() < KEPT && request.bytes.capacity() <= LARGEST_HEAD {
+            request.clear();
+            self.requests.push(request);
+        }
     }
 
     /// Takes both back, emptied.

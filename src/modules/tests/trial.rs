@@ -124,7 +124,7 @@ impl Site {
     }
 
     fn exchange(&self, bytes: Vec<u8>) -> Exchange {
-        let mut request = Request::default();
+        let mut request = Box::<Request>::default();
         let _ = request.head.parse(&bytes, &HeadOptions::default());
         request.framing = Framing::derive(&request.head, &bytes).unwrap();
         request.bytes = bytes;

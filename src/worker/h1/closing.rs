@@ -12,14 +12,12 @@ use crate::exchange::{BodyError, Exchange, LingeringClose, Response, runner};
 use crate::log::level::Level;
 use crate::sys::socket;
 
-/// Looks at what came of a body nobody read, before the response goes out. A client that waits for
-/// `100 Continue` is told to go on, since its next request comes behind the body; unless it is
-/// refused, which leaves to it whether it sends the body all the same. A malformed body is answered
-/// with 400 instead of a success, and ends the connection, since nobody knows what comes behind.
+/// Looks at what came of a body nobody has read to its end, before the response goes out. A client
+/// that waits for `100 Continue` is told to go on, since its next request comes behind the body;
+/// unless it is refused, which leaves to it whether it sends the body all the same. A malformed body
+/// is answered with 400 instead of a success, and ends the connection, since nobody knows what comes
+/// behind.
 pub async fn look_at_body(exchange: &mut Exchange, response: Response) -> Response {
-    if !exchange.body.is_pending() {
-        return response;
-    }
     let is_success = response.status.as_u16() < 300;
     if !is_success {
         exchange.body.withhold_continue();
@@ -35,7 +33,7 @@ pub async fn look_at_body(exchange: &mut Exchange, response: Response) -> Respon
             if !is_success {
                 return response;
             }
-            Box::pin(runner::refuse(exchange, error.status())).await
+            runner::refuse(exchange, error.status()).await
         }
         _ => response,
     }

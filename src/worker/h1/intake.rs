@@ -12,6 +12,7 @@ use crate::http::{Captures, KnownHeader, Method, Status, host, uri};
 use crate::log::level::Level;
 use crate::proto::h1::framing::Framing;
 use crate::proto::h1::head::{HeadError, Parse};
+use crate::worker::pool::{Pool, with_pool};
 
 /// What the next request on a connection turned out to be.
 pub enum Intake {
@@ -32,15 +33,21 @@ pub async fn next(wire: &Rc<Wire>, first: bool) -> Intake {
     let connection = Rc::clone(wire.connection());
     let server = &connection.listener.default;
     let pipelined = wire.has_input();
+    if !first && !pipelined {
+        return Intake::Nothing(patience(&connection, wire));
+    }
     if connection.awaits_proxy_header() && !proxy::read_header(wire).await {
         return Intake::Gone;
     }
-    let mut request = Request::default();
+    let mut request = with_pool(Pool::take_request);
     let mut started = None;
-    let error = match read_head(wire, server, &mut request, &mut started, first).await {
+    let error = match read_head(wire, server, &mut request, &mut started).await {
         Head::Complete => None,
         Head::Wrong(error) => Some(error),
-        Head::Nothing => return Intake::Nothing(patience(&connection, wire)),
+        Head::Nothing => {
+            with_pool(|pool| pool.keep_request(request));
+            return Intake::Nothing(patience(&connection, wire));
+        }
         Head::Broken(end) => return lost(wire, request, started, end),
     };
     connection.count_request();
@@ -78,7 +85,6 @@ async fn read_head(
     server: &VirtualHost,
     request: &mut Request,
     started: &mut Option<Moment>,
-    first: bool,
 ) -> Head {
     let mut deadline = None;
     loop {
@@ -87,9 +93,6 @@ async fn read_head(
         }
         if let Some(head) = wire.consume(|input| parse(input, server, request)) {
             return head;
-        }
-        if !wire.has_input() && !first {
-            return Head::Nothing;
         }
         match wire.try_receive() {
             Some(Received::Bytes) => continue,
@@ -124,7 +127,7 @@ fn parse(input: &[u8], server: &VirtualHost, request: &mut Request) -> (usize, O
 }
 
 /// What is known of a request whose head never became complete.
-fn lost(wire: &Wire, mut request: Request, started: Option<Moment>, end: Received) -> Intake {
+fn lost(wire: &Wire, mut request: Box<Request>, started: Option<Moment>, end: Received) -> Intake {
     if !wire.has_input() {
         if end == Received::End {
             wire.connection().log_leaving();
@@ -161,7 +164,11 @@ fn patience(connection: &Connection, wire: &Wire) -> Duration {
 }
 
 /// An exchange on the listener's default server, until the request's host is known.
-fn exchange(connection: &Rc<Connection>, request: Request, started: Option<Moment>) -> Exchange {
+fn exchange(
+    connection: &Rc<Connection>,
+    request: Box<Request>,
+    started: Option<Moment>,
+) -> Exchange {
     let server = Rc::clone(&connection.listener.default);
     let started = started.unwrap_or_else(Moment::now);
     Exchange::new(request, Rc::clone(connection), server, started)
@@ -219,14 +226,17 @@ fn understand(exchange: &mut Exchange, error: Option<HeadError>) -> Result<(), R
 
 /// The host of the target, or of the Host field, decides the virtual host.
 fn choose_server(exchange: &mut Exchange) -> Result<(), Refusal> {
+    let mut host = std::mem::take(&mut exchange.request.host);
     let request = &exchange.request;
     let field = request.known(KnownHeader::Host);
-    let absolute = request.head.line.host.of(&request.bytes);
     let is_absolute = !request.head.line.scheme.is_empty();
-    let mut host = Vec::new();
-    let named = if is_absolute { Some(absolute) } else { field };
+    let named = match is_absolute {
+        true => Some(request.head.line.host.of(&request.bytes)),
+        false => field,
+    };
     let port = named.map_or(Ok(None), |named| host::normalise(named, &mut host));
-    let (Ok(port), true) = (port, field.is_none_or(host::is_valid)) else {
+    let is_valid = !is_absolute || field.is_none_or(host::is_valid);
+    let (Ok(port), true) = (port, is_valid) else {
         return Err(refusal(
             Status::BAD_REQUEST,
             "client sent invalid host header",

@@ -25,6 +25,7 @@ use crate::exchange::counters::{Gauge, READING, WRITING};
 use crate::exchange::{BodyError, Connection, Exchange, Response, runner};
 use crate::http::Status;
 use crate::log::level::Level;
+use crate::worker::pool::with_pool;
 
 /// How a burst ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,16 +68,16 @@ pub async fn burst(connection: Rc<Connection>) -> After {
             Intake::Gone => return After::Close,
         };
         let served = counted::<WRITING, _>(pin!(serve(&wire, &mut exchange))).await;
-        match served {
-            Ok(()) if exchange.keep_alive => {}
-            Ok(()) => {
-                let _ = wire.flush().await;
-                closing::close(&wire, &exchange, false).await;
-                return After::Close;
-            }
-            Err(Broken) => return After::Close,
+        let goes_on = served.is_ok() && exchange.keep_alive;
+        if served.is_ok() && !goes_on {
+            let _ = wire.flush().await;
+            closing::close(&wire, &exchange, false).await;
         }
         wire.set_keepalive_timeout(exchange.location.core.keepalive_timeout);
+        with_pool(|pool| pool.keep_request(exchange.request));
+        if !goes_on {
+            break;
+        }
     }
     After::Close
 }
@@ -104,7 +105,10 @@ async fn refuse(wire: &Rc<Wire>, mut exchange: Exchange, status: Status) {
 async fn serve(wire: &Rc<Wire>, exchange: &mut Exchange) -> Result<(), Broken> {
     let sent = match run(wire, exchange).await {
         Ok(response) => {
-            let response = closing::look_at_body(exchange, response).await;
+            let response = match exchange.body.is_pending() {
+                true => Box::pin(closing::look_at_body(exchange, response)).await,
+                false => response,
+            };
             respond::send(wire, exchange, response).await
         }
         Err(Broken) => {
