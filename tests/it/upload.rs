@@ -268,6 +268,20 @@ fn there_is_no_room() {
     let log = server.error_log();
     assert!(log.contains("the limit of \"upload_quota\""), "{log}");
 
+    let server = storing("upload_quota 500k; upload_resumable on;");
+    for headers in [
+        &["Upload-Complete: ?0"][..],
+        &[DRAFT, "Upload-Complete: ?0"],
+        &[TUS, OFFSET, "Upload-Length: 700000"],
+    ] {
+        let mut client = begin(&server, "POST", "/up/", headers, 700_000, &noise(700_000));
+        let status = match client.response().status {
+            104 => client.response().status,
+            status => status,
+        };
+        assert_eq!((status, hidden(&server)), (507, 0), "{headers:?}");
+    }
+
     let server = storing("upload_min_free 1000000g;");
     assert_eq!(send(&server, "PUT", "/up/a", &[], b"a").status, 507);
     assert_eq!(hidden(&server), 0);

@@ -67,10 +67,13 @@ async fn create(exchange: &mut Exchange, store: &Store) -> Result<Response, Fail
     let location = resumable::url(exchange, &partial.id);
     let reports = announce(exchange, store, &partial, &location);
     let check = field(exchange, "Content-Digest").and_then(Check::of_digest_field);
-    partial
-        .append(exchange, check, reports)
-        .await
-        .map_err(|failure| checked(exchange, store, failure))?;
+    if let Err(failure) = partial.append(exchange, check, reports).await {
+        // Nobody knows where to go on, or there is no room to keep it for that.
+        if reports.is_none() || failure.status == Status::INSUFFICIENT_STORAGE {
+            partial.remove();
+        }
+        return Err(checked(exchange, store, failure));
+    }
     if is_complete {
         return finish(exchange, store, &mut partial).await;
     }

@@ -100,7 +100,9 @@ async fn create(exchange: &mut Exchange, store: &Store) -> Result<Response, Fail
     let media_type = exchange.request.known(KnownHeader::ContentType);
     if media_type == Some(MEDIA_TYPE) {
         let check = check(exchange).inspect_err(|_| partial.remove())?;
-        partial.append(exchange, check, None).await?;
+        let appended = partial.append(exchange, check, None).await;
+        // The client does not know yet where it could go on.
+        appended.inspect_err(|_| partial.remove())?;
     }
     let mut response = Response::new(Status::CREATED);
     response.headers.append("Location", location);
