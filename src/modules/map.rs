@@ -118,7 +118,11 @@ impl Table {
             }
             [b'~', rest @ ..] => {
                 let bare = rest.strip_prefix(b"*");
-                let pattern = entry.pattern_of(0, bare.unwrap_or(rest), bare.is_some())?;
+                let pattern = entry.pattern_of(0, bare.unwrap_or(rest), bare.is_some());
+                let pattern = pattern.map_err(|mistake| Mistake {
+                    at: Some(entry.span()),
+                    ..mistake
+                })?;
                 let names = entry.capture_slots(0, &pattern)?;
                 self.patterns.push(Search {
                     pattern,
@@ -187,6 +191,8 @@ impl Evaluate for Table {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use crate::modules::fixture::found_in_http;
     use crate::modules::tests::trial::{Site, text};
 
@@ -223,6 +229,59 @@ mod tests {
             ("/a", "ab"),
         ] {
             assert_eq!(text(&site.get(target, &[])), expected, "{target}");
+        }
+    }
+
+    /// What the documentation of `map` says, one rule after the other: text, the longest mask in
+    /// front, the longest mask behind, the first pattern.
+    fn naive<'a>(table: &'a [(String, String)], text: &str) -> &'a str {
+        let is_text = |key: &str| !key.starts_with(['*', '.', '~']) && !key.ends_with('*');
+        let front = |key: &str| match key.strip_prefix('*') {
+            Some(end) => text.ends_with(end) && text.len() > end.len(),
+            None => key.starts_with('.') && (text == &key[1..] || text.ends_with(key)),
+        };
+        let behind = |key: &str| {
+            let start = key.strip_suffix('*');
+            start.is_some_and(|start| text.starts_with(start) && text.len() > start.len())
+        };
+        let pattern = |key: &str| {
+            key.strip_prefix("~")
+                .is_some_and(|part| text.contains(part))
+        };
+        let longest = |fits: &dyn Fn(&str) -> bool| {
+            let fitting = table.iter().filter(|(key, _)| fits(key));
+            fitting.max_by_key(|(key, _)| key.trim_start_matches('*').len())
+        };
+        let exact = table.iter().find(|(key, _)| is_text(key) && key == text);
+        let found = exact
+            .or_else(|| longest(&front))
+            .or_else(|| longest(&behind))
+            .or_else(|| table.iter().find(|(key, _)| pattern(key)));
+        found.map_or("-", |(_, value)| value)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn agrees_with_a_naive_search(
+            keys in prop::collection::btree_set("([ab]\\.){1,2}[ab]|\\*(\\.[ab]){1,2}|(\\.[ab]){2}|([ab]\\.){1,2}\\*|~[ab]\\.?[ab]", 1..10),
+            texts in prop::collection::vec("([ab]\\.){0,3}[ab]", 1..10),
+        ) {
+            // A mask that starts with a dot stands for two others.
+            let clashes = |key: &str| key.starts_with('.')
+                && (keys.contains(&format!("*{key}")) || keys.contains(&key[1..]));
+            let table: Vec<_> = keys.iter().filter(|key| !clashes(key)).enumerate()
+                .map(|(number, key)| (key.clone(), format!("v{number}")))
+                .collect();
+            let lines: String = table.iter().map(|(key, value)| format!("{key} {value}; ")).collect();
+            let site = Site::with_http(
+                &format!("map $arg_a $x {{ hostnames; default -; {lines} }}"),
+                "return 200 $x;",
+            );
+            for asked in texts {
+                let found = text(&site.get(&format!("/?a={asked}"), &[]));
+                prop_assert_eq!(found, naive(&table, &asked), "{} in {:?}", asked, table);
+            }
         }
     }
 

@@ -137,6 +137,36 @@ fn hashing_holds_nobody_up() {
 }
 
 #[test]
+fn many_logins_at_once_hold_nobody_up() {
+    const LOGINS: usize = 64;
+    let server = Site::http(
+        "log_format paths $uri;
+         access_log logs/paths.log paths;
+         server {
+            listen 127.0.0.1:%PORT%;
+            location / { return 204; }
+            location /closed { auth_basic closed; auth_basic_user_file %PREFIX%/users; }
+         }",
+    )
+    .file("users", SLOW.replace("$11$", "$08$"))
+    .start();
+    let mut logins: Vec<_> = (0..LOGINS).map(|_| server.connect()).collect();
+    for login in &mut logins {
+        login.send(format!("GET /closed HTTP/1.1\r\nHost: x\r\n{USER}\r\n\r\n"));
+    }
+    assert_eq!(server.get("/").status, 204);
+    for login in &mut logins {
+        assert_eq!(login.response().status, 401);
+    }
+    eventually("all are logged", || {
+        server.read("logs/paths.log").lines().count() == LOGINS + 1
+    });
+    let log = server.read("logs/paths.log");
+    let before = log.lines().take_while(|path| *path != "/").count();
+    assert!(before < LOGINS, "the other client came last");
+}
+
+#[test]
 fn the_client_is_whom_the_proxy_protocol_names() {
     let server = Site::http(
         "server {

@@ -171,6 +171,55 @@ fn each_mistake_has_its_words() {
     }
 }
 
+/// What tables, patterns and zones are refused for, with the place under a caret.
+#[test]
+fn mistakes_of_the_request_language_are_shown() {
+    let site = Site::conf(
+        "events {}
+http {
+    limit_req_zone $uri zone=small:4k rate=1r/s;
+    map $uri $kind {
+        ~^/(a 1;
+        include none.map;
+    }
+    geo $near {
+        include places.geo;
+    }
+    server {
+        rewrite ^/(.*$ /x;
+        if ($uri ~ \"[\") { }
+        auth_request_set near 1;
+        return 200 $kindd;
+    }
+}
+",
+    )
+    .file("conf/places.geo", "10.0.0.0/8 ten;\n10.0.0.300 host;\n");
+    let checked = site.run(&["-t"]);
+    assert_eq!(checked.code, 1);
+    assert_in_order(
+        &checked.stderr,
+        &[
+            "zone \"zone=small:4k\" is too small",
+            "                        ^^^^",
+            "missing closing parenthesis in \"^/(a\"",
+            "        ^^^^^^^",
+            "open()",
+            "none.map\" failed (2: No such file or directory)",
+            "invalid network \"10.0.0.300\" in ",
+            "places.geo:2",
+            "10.0.0.300 host;",
+            "^^^^",
+            "missing closing parenthesis in \"^/(.*$\"",
+            "                ^^^^^^",
+            "in \"[\"",
+            "invalid variable name \"near\"",
+            "unknown \"kindd\" variable",
+            "did you mean \"$kind\"?",
+        ],
+    );
+}
+
 #[test]
 fn names_that_meet_are_only_warned_about() {
     let checked = check(

@@ -1,7 +1,8 @@
 //! The traditional crypt(3): DES, run twenty-five times and perturbed by a salt.
 //!
 //! Bits are single bytes here, the first the most significant: slow, but as the standard draws it
-//! (FIPS 46-3), and passwords hashed so are few.
+//! (FIPS 46-3), and passwords hashed so are few. Crates that offer this hash are forks of one that
+//! has rested since 2020, each with a random generator and other hashes around it.
 
 /// The alphabet of hashes and salts.
 pub(super) const ALPHABET: &[u8; 64] =
