@@ -15,6 +15,7 @@ pub mod media_types;
 pub mod method;
 pub mod mime;
 pub mod pattern;
+pub mod patterns;
 pub mod range;
 pub mod span;
 pub mod status;

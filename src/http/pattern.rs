@@ -30,6 +30,7 @@ struct Linear {
     slots: RefCell<regex::bytes::CaptureLocations>,
     /// `$` occurs, which in PCRE also matches before a line feed at the end of the subject.
     dollar: bool,
+    ignore_case: bool,
 }
 
 /// The pattern as PCRE2 compiled it.
@@ -74,6 +75,13 @@ impl Pattern {
     /// Whether matching may take more than linear time.
     pub fn is_backtracking(&self) -> bool {
         self.linear.is_none()
+    }
+
+    /// What the linear engine looks for, as part of a larger pattern; `None` if it can't.
+    pub(super) fn linear_source(&self) -> Option<String> {
+        let linear = self.linear.as_ref()?;
+        let flags = if linear.ignore_case { "i" } else { "" };
+        Some(format!("(?{flags}:{})", linear.regex.as_str()))
     }
 
     /// The names of named groups with their numbers.
@@ -148,6 +156,7 @@ impl Linear {
             regex,
             slots,
             dollar: pattern.contains('$'),
+            ignore_case,
         })
     }
 }

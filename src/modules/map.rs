@@ -1,11 +1,13 @@
 //! `map`: a variable whose value depends on that of another.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use crate::config::context::HTTP;
 use crate::config::{Directive, Mistake, Module, Outcome, Use, directive};
 use crate::exchange::{Evaluate, Exchange, Template};
-use crate::http::pattern::{Captures, Pattern};
+use crate::http::pattern::Captures;
+use crate::http::patterns::Patterns;
 use crate::routing::hosts::{Hosts, NameError};
 
 /// Makes variables of others by tables.
@@ -60,12 +62,13 @@ struct Table {
     texts: std::collections::HashMap<Box<[u8]>, Template>,
     /// Keys that may be wildcards, with `hostnames`.
     hosts: Option<Hosts<Template>>,
-    patterns: Vec<Search>,
+    patterns: Patterns,
+    /// What the patterns lead to.
+    matched: Vec<Search>,
     default: Option<Template>,
 }
 
 struct Search {
-    pattern: Rc<Pattern>,
     names: Rc<[(usize, usize)]>,
     value: Template,
 }
@@ -124,11 +127,8 @@ impl Table {
                     ..mistake
                 })?;
                 let names = entry.capture_slots(0, &pattern)?;
-                self.patterns.push(Search {
-                    pattern,
-                    names,
-                    value,
-                });
+                self.patterns.push(pattern);
+                self.matched.push(Search { names, value });
                 Ok(())
             }
             key => match self.add_text(key.strip_prefix(b"\\").unwrap_or(key), value) {
@@ -152,7 +152,10 @@ impl Table {
 
     /// The value for a text.
     fn find(&self, text: &[u8], exchange: &Exchange) -> Option<&Template> {
-        let key = text.to_ascii_lowercase();
+        let mut key = Cow::from(text);
+        if text.iter().any(u8::is_ascii_uppercase) {
+            key.to_mut().make_ascii_lowercase();
+        }
         if let Some(value) = self.texts.get(&*key) {
             return Some(value);
         }
@@ -163,12 +166,11 @@ impl Table {
             return Some(found.value);
         }
         if !text.is_empty() {
-            for search in &self.patterns {
-                match exchange.find_pattern(&search.pattern, &search.names, text) {
-                    Ok(true) => return Some(&search.value),
-                    Ok(false) => {}
-                    Err(_) => break,
-                }
+            let found = self.patterns.first(text, |number, pattern| {
+                exchange.find_pattern(pattern, &self.matched[number].names, text)
+            });
+            if let Ok(Some(number)) = found {
+                return Some(&self.matched[number].value);
             }
         }
         self.default.as_ref()

@@ -10,6 +10,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 
 use crate::http::pattern::{Captures, LimitExceeded, Pattern};
+use crate::http::patterns::Patterns;
 
 /// Why a name was not added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +39,9 @@ pub struct Hosts<T> {
     leading: Table<Leading<T>>,
     /// By what precedes the dot and the `*`.
     trailing: Table<T>,
-    patterns: Vec<Named<T>>,
+    patterns: Patterns,
+    /// What the patterns lead to.
+    matched: Vec<Named<T>>,
     /// The length of the longest name with a wildcard: no look-up need hash more.
     longest: usize,
     /// Names that must not be used again: the exact ones, and `.example.com` without its dot.
@@ -54,7 +57,6 @@ struct Leading<T> {
 
 #[derive(Debug)]
 struct Named<T> {
-    pattern: Rc<Pattern>,
     tag: usize,
     value: T,
 }
@@ -65,7 +67,8 @@ impl<T> Default for Hosts<T> {
             exact: Table::default(),
             leading: Table::default(),
             trailing: Table::default(),
-            patterns: Vec::new(),
+            patterns: Patterns::default(),
+            matched: Vec::new(),
             longest: 0,
             taken: HashSet::new(),
         }
@@ -108,11 +111,8 @@ impl<T> Hosts<T> {
     ///
     /// `tag` is handed back when the pattern decides, so that its named groups can be assigned.
     pub fn add_pattern(&mut self, pattern: Rc<Pattern>, tag: usize, value: T) {
-        self.patterns.push(Named {
-            pattern,
-            tag,
-            value,
-        });
+        self.patterns.push(pattern);
+        self.matched.push(Named { tag, value });
     }
 
     /// The virtual host for `host`, a name without port; its case and a last dot do not matter.
@@ -138,20 +138,11 @@ impl<T> Hosts<T> {
         if host.is_empty() {
             return Ok(None);
         }
-        for Named {
-            pattern,
-            tag,
-            value,
-        } in &self.patterns
-        {
-            if pattern.try_captures(&host, captures)? {
-                return Ok(Some(Found {
-                    value,
-                    pattern: Some(*tag),
-                }));
-            }
-        }
-        Ok(None)
+        let found = self.patterns.first_match(&host, captures)?;
+        Ok(found.map(|number| Found {
+            value: &self.matched[number].value,
+            pattern: Some(self.matched[number].tag),
+        }))
     }
 
     /// The longest name with a leading wildcard that fits.

@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use super::trie::{Static, Trie};
 use crate::http::pattern::{Captures, LimitExceeded, Pattern};
+use crate::http::patterns::Patterns;
 
 /// How a location is named.
 #[derive(Debug)]
@@ -45,8 +46,10 @@ pub enum Found<T> {
 pub struct Locations<T> {
     entries: Vec<Entry<T>>,
     names: Trie,
-    /// Patterns in the order of the configuration, with the entries they lead to.
-    patterns: Vec<(Rc<Pattern>, usize)>,
+    /// Patterns in the order of the configuration.
+    patterns: Patterns,
+    /// The entries they lead to.
+    matched: Vec<usize>,
     named: HashMap<Vec<u8>, usize>,
 }
 
@@ -63,7 +66,8 @@ impl<T> Default for Locations<T> {
         Self {
             entries: Vec::new(),
             names: Trie::default(),
-            patterns: Vec::new(),
+            patterns: Patterns::default(),
+            matched: Vec::new(),
             named: HashMap::new(),
         }
     }
@@ -93,7 +97,8 @@ impl<T> Locations<T> {
                 self.names.insert(&name, false, auto_redirect, entry)
             }
             Kind::Regex(pattern) => {
-                self.patterns.push((pattern, entry));
+                self.patterns.push(pattern);
+                self.matched.push(entry);
                 true
             }
             Kind::Named(name) => {
@@ -163,19 +168,16 @@ impl<T> Locations<T> {
         uri: &[u8],
         captures: &mut Captures,
     ) -> Result<Option<&T>, LimitExceeded> {
-        for (pattern, entry) in &self.patterns {
-            if !pattern.try_captures(uri, captures)? {
-                continue;
-            }
-            let entry = &self.entries[*entry];
-            // Here nginx serves even the location that wants a slash, without redirecting to it.
-            return Ok(Some(match entry.nested.search(uri, captures)? {
-                Search::Decided(Found::Location(value) | Found::Slash(value)) => value,
-                Search::Best(Some(value)) => value,
-                Search::Decided(Found::None) | Search::Best(None) => &entry.value,
-            }));
-        }
-        Ok(None)
+        let Some(number) = self.patterns.first_match(uri, captures)? else {
+            return Ok(None);
+        };
+        let entry = &self.entries[self.matched[number]];
+        // Here nginx serves even the location that wants a slash, without redirecting to it.
+        Ok(Some(match entry.nested.search(uri, captures)? {
+            Search::Decided(Found::Location(value) | Found::Slash(value)) => value,
+            Search::Best(Some(value)) => value,
+            Search::Decided(Found::None) | Search::Best(None) => &entry.value,
+        }))
     }
 }
 
