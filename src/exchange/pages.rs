@@ -1,26 +1,48 @@
 //! The page a client sees for a status that no `error_page` covers.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use super::ServerTokens;
 use crate::http::Status;
 
-/// Everything before the title. It asks for nothing from elsewhere, so it works whatever is broken.
-const HEAD: &str = "<!doctype html>\n<html lang=\"en\">\n<head><title>";
-
-/// From the title to the heading: light or dark as the reader prefers, readable on a telephone.
-const STYLE: &str = concat!(
-    "</title>\n",
-    "<meta name=\"viewport\" content=\"width=device-width\">\n",
-    "<style>\n",
-    ":root{color-scheme:light dark}\n",
-    "body{display:grid;place-content:center;min-height:90vh;margin:5vh 8vw;",
-    "font:1.2rem/1.5 system-ui,sans-serif;",
-    "background:light-dark(#faf8f5,#1b1a19);color:light-dark(#2b2622,#e8e3dc)}\n",
-    "h1{font-size:1.5em;font-weight:500;margin:0}\n",
-    "b{display:block;font-size:min(8rem,30vw);font-weight:800;line-height:1;",
-    "letter-spacing:-.04em;color:light-dark(#b4472e,#f0896b)}\n",
-    "p{margin:2em 0 0;font-size:.8em;opacity:.7}\n",
-    "</style>\n",
-    "</head>\n<body><main>\n<h1><b>",
+/// Up to the title. The page asks for nothing from elsewhere, so it works whatever is broken; it is
+/// light or dark as the reader prefers, and readable on a telephone.
+const HEAD: &str = concat!(
+    "<!doctype html>\n<html lang=en>\n",
+    "<meta name=viewport content=width=device-width>\n",
+    "<meta name=color-scheme content=\"light dark\">\n",
+    "<title>",
 );
+
+/// From the title to the heading.
+const HEADING: &str = "</title>\n<h1>";
+
+type Page = (Status, ServerTokens, Option<Rc<[u8]>>);
+
+thread_local! {
+    /// The pages made so far: few, since a server uses few statuses.
+    static PAGES: RefCell<Vec<Page>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The page for `status`, made once, as [`error_page`] makes it; `tokens` say whether it names the
+/// software.
+pub fn of(status: Status, tokens: ServerTokens) -> Option<Rc<[u8]>> {
+    PAGES.with_borrow_mut(|pages| {
+        let is = |page: &&Page| page.0 == status && page.1 == tokens;
+        if let Some((.., page)) = pages.iter().find(is) {
+            return page.clone();
+        }
+        let signature = match tokens {
+            ServerTokens::On => Some(crate::NAME_AND_VERSION),
+            ServerTokens::Build => Some(crate::NAME_AND_BUILD),
+            ServerTokens::Unset | ServerTokens::Off => None,
+        };
+        let page = error_page(status, signature).map(Rc::from);
+        pages.push((status, tokens, page.clone()));
+        page
+    })
+}
 
 /// The page for `status`, as HTML; `None` if it has none, such as a success and 304.
 ///
@@ -31,11 +53,8 @@ pub fn error_page(status: Status, signature: Option<&str>) -> Option<Vec<u8>> {
     let signature = signature
         .map(|name| format!("<p>{name}</p>\n"))
         .unwrap_or_default();
-    let end = "</main></body>\n</html>\n";
-    Some(
-        format!("{HEAD}{shown} {text}{STYLE}{shown}</b> {text}</h1>\n{signature}{end}")
-            .into_bytes(),
-    )
+    let page = format!("{HEAD}{shown} {text}{HEADING}{shown} {text}</h1>\n{signature}");
+    Some(page.into_bytes())
 }
 
 /// What the page calls `status`: the code the client gets and a text. nginx's own codes are refusals of
@@ -80,7 +99,7 @@ mod tests {
         ] {
             let page = page(status, None);
             assert!(page.contains(&format!("<title>{text}</title>")), "{page}");
-            assert!(page.contains(&text.replacen(' ', "</b> ", 1)), "{page}");
+            assert!(page.contains(&format!("<h1>{text}</h1>")), "{page}");
         }
         for status in [200, 204, 304, 418, 499] {
             assert_eq!(page(status, None), "", "{status}");
@@ -96,6 +115,6 @@ mod tests {
     #[test]
     fn stays_small() {
         let page = page(497, Some("rowhouse/100.100.100 (a build)"));
-        assert!(page.len() < 1000, "{} bytes", page.len());
+        assert!(page.len() < 300, "{} bytes", page.len());
     }
 }

@@ -7,9 +7,9 @@
 use std::rc::Rc;
 
 use super::plugs::{LocalBoxFuture, Phase, Step, Target};
-use super::{Body, ErrorPage, Exchange, Location, Response, ServerTokens, access, pages};
+use super::{Body, ErrorPage, Exchange, Location, Response, access, pages};
 use crate::http::escape::{Escape, escape};
-use crate::http::{Captures, Method, Status};
+use crate::http::{Captures, Method, Status, Text};
 use crate::log::level::Level;
 use crate::routing::locations::Found;
 
@@ -403,14 +403,9 @@ fn with_page(exchange: &mut Exchange, mut response: Response) -> Response {
     let shown = response.status.on_the_wire();
     response.clear_entity();
     response.body = Body::Empty;
-    let signature = match exchange.location.core.server_tokens {
-        ServerTokens::On => Some(crate::NAME_AND_VERSION),
-        ServerTokens::Build => Some(crate::NAME_AND_BUILD),
-        ServerTokens::Unset | ServerTokens::Off => None,
-    };
-    if let Some(page) = pages::error_page(response.status, signature) {
+    if let Some(page) = pages::of(response.status, exchange.location.core.server_tokens) {
         response.content_type = Some("text/html".into());
-        response.body = Body::Bytes(page.into());
+        response.body = Body::Bytes(Text::Shared(page));
     }
     response.status = shown;
     response
