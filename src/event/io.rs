@@ -7,6 +7,7 @@ use super::executor::{current_task, with_reactor};
 use super::reactor::{Key, Outcome, Reactor, Wait};
 use super::time::{Instant, now};
 use crate::sys::fd;
+use crate::sys::mapping::Mapping;
 use crate::sys::socket::{self, Addr};
 use std::cell::Cell;
 use std::future::Future;
@@ -165,6 +166,20 @@ impl Io {
         count: usize,
     ) -> io::Result<usize> {
         socket::sendfile(self.fd(), file, offset, count)
+    }
+
+    /// Sends `front`, then `count` bytes of a mapped file from `offset` on, with one call.
+    ///
+    /// # Errors
+    /// `UnexpectedEof`: the file has become shorter.
+    pub fn try_send_mapped(
+        &self,
+        front: &[u8],
+        file: &Mapping,
+        offset: usize,
+        count: usize,
+    ) -> io::Result<usize> {
+        file.send(self.fd(), front, offset, count)
     }
 
     /// The next connection of a listener, non-blocking, and its peer.

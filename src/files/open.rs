@@ -1,6 +1,6 @@
 //! One open file, or the folder or error found in its place.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
@@ -8,6 +8,7 @@ use std::rc::Rc;
 use super::Want;
 use crate::sys::errno;
 use crate::sys::fs::{self, Flags, Stat};
+use crate::sys::mapping::Mapping;
 
 /// Whether symbolic links on the way to a file are followed (`disable_symlinks`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,10 +71,20 @@ pub struct OpenFile {
     /// What `stat` said.
     pub stat: Stat,
     fd: Option<OwnedFd>,
-    content: OnceCell<Rc<[u8]>>,
+    content: OnceCell<Remembered>,
+    mapping: OnceCell<Option<Mapping>>,
 }
 
 impl OpenFile {
+    fn new(stat: Stat, fd: Option<OwnedFd>) -> OpenFile {
+        OpenFile {
+            stat,
+            fd,
+            content: OnceCell::new(),
+            mapping: OnceCell::new(),
+        }
+    }
+
     /// Looks `path` up; folders and other irregular files are described but not kept open.
     pub(super) fn look_up(
         path: &[u8],
@@ -82,11 +93,7 @@ impl OpenFile {
     ) -> Result<OpenFile, FileError> {
         if want == Want::Info && symlinks.mode == SymlinkMode::Follow {
             let stat = fs::stat(path).map_err(|error| FileError::new("stat()", &error))?;
-            return Ok(OpenFile {
-                stat,
-                fd: None,
-                content: OnceCell::new(),
-            });
+            return Ok(OpenFile::new(stat, None));
         }
         let fd = match symlinks.mode {
             SymlinkMode::Follow => {
@@ -99,11 +106,7 @@ impl OpenFile {
         }?;
         let stat = fs::fstat(fd.as_fd()).map_err(|error| FileError::new("fstat()", &error))?;
         let fd = Some(fd).filter(|_| stat.is_file());
-        Ok(OpenFile {
-            stat,
-            fd,
-            content: OnceCell::new(),
-        })
+        Ok(OpenFile::new(stat, fd))
     }
 
     /// The descriptor, if it is a regular file that was opened.
@@ -113,11 +116,7 @@ impl OpenFile {
 
     /// The same without its descriptor.
     pub(super) fn closed(&self) -> OpenFile {
-        OpenFile {
-            stat: self.stat,
-            fd: None,
-            content: OnceCell::new(),
-        }
+        OpenFile::new(self.stat, None)
     }
 
     /// Whether it serves what is wanted.
@@ -127,11 +126,44 @@ impl OpenFile {
 
     /// The whole content, if it was remembered.
     pub fn content(&self) -> Option<&Rc<[u8]>> {
-        self.content.get()
+        self.content.get().map(|content| &content.0)
     }
 
-    /// Remembers the whole content.
-    pub fn remember(&self, content: Rc<[u8]>) {
-        let _ = self.content.set(content);
+    /// Remembers the whole content, as long as there is room for more.
+    pub fn remember(&self, content: &[u8]) {
+        if REMEMBERED.get() + content.len() <= MAX_REMEMBERED {
+            self.content.get_or_init(|| Remembered::new(content));
+        }
+    }
+
+    /// The file in memory, from which it can be sent; `None` if it can't be mapped.
+    pub fn mapping(&self) -> Option<&Mapping> {
+        let map = || Mapping::new(self.fd()?, self.stat.size).ok();
+        self.mapping.get_or_init(map).as_ref()
+    }
+}
+
+/// How many bytes of contents a worker remembers at most.
+const MAX_REMEMBERED: usize = 16 << 20;
+
+thread_local! {
+    /// How many it does.
+    static REMEMBERED: Cell<usize> = const { Cell::new(0) };
+}
+
+/// A file's content, which counts as long as it is kept.
+#[derive(Debug)]
+struct Remembered(Rc<[u8]>);
+
+impl Remembered {
+    fn new(content: &[u8]) -> Remembered {
+        REMEMBERED.set(REMEMBERED.get() + content.len());
+        Remembered(content.into())
+    }
+}
+
+impl Drop for Remembered {
+    fn drop(&mut self) {
+        REMEMBERED.set(REMEMBERED.get() - self.0.len());
     }
 }

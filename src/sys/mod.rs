@@ -8,6 +8,7 @@ pub mod clock;
 pub mod errno;
 pub mod fd;
 pub mod fs;
+pub mod mapping;
 pub mod pinned;
 pub mod poll;
 pub mod process;

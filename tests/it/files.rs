@@ -218,6 +218,7 @@ fn bodies_of_every_size_arrive_whole() {
         "sendfile off;",
         "sendfile on;",
         "sendfile on; tcp_nopush on; sendfile_max_chunk 16k;",
+        "sendfile on; sendfile_min_size 0; sendfile_max_chunk 16k;",
         "sendfile off; output_buffers 2 4k;",
         "sendfile on; open_file_cache max=100;",
     ] {

@@ -15,6 +15,11 @@ pub(super) const ROWS: &[Row] = &[
         .default("2m")
         .doc("Limits what one call to the kernel sends, so that a fast client leaves time for others.")
         .set(|s, d| d.size(0).map(|size| s.edit().sendfile_max_chunk = size)),
+    row("sendfile_min_size", HTTP_SERVER_LOCATION)
+        .syntax("size")
+        .default("16m")
+        .doc("Sends shorter files from memory the kernel shares with the server, which takes it less time than sendfile.")
+        .set(|s, d| d.size(0).map(|size| s.edit().sendfile_min_size = size)),
     flag("tcp_nopush", HTTP_SERVER_LOCATION, "off")
         .doc("Sends the head of a response and the beginning of its file in the same packet.")
         .set(|s, d| d.flag().map(|on| s.edit().tcp_nopush = on)),

@@ -55,11 +55,25 @@ pub fn send(fd: BorrowedFd<'_>, bytes: &[u8], more: bool) -> io::Result<usize> {
 
 /// Sends several slices with one call, without SIGPIPE; may take fewer bytes than offered.
 pub fn writev(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>], more: bool) -> io::Result<usize> {
+    // SAFETY: `IoSlice` has the layout of `iovec` and borrows the memory it names.
+    unsafe { send_slices(fd, slices.as_ptr().cast(), slices.len(), more) }
+}
+
+/// As [`writev`], for memory that Rust's slices can't stand for.
+///
+/// # Safety
+/// There are `count` slices, and what they name is mapped.
+pub(in crate::sys) unsafe fn send_slices(
+    fd: BorrowedFd<'_>,
+    slices: *const libc::iovec,
+    count: usize,
+    more: bool,
+) -> io::Result<usize> {
     // SAFETY: an all-zero `msghdr` is valid: no name, no data, no control message.
     let mut message: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
-    message.msg_iov = slices.as_ptr().cast_mut().cast();
-    message.msg_iovlen = slices.len().min(MAX_SLICES) as _;
-    // SAFETY: `IoSlice` has the layout of `iovec`; sendmsg only reads through the pointer.
+    message.msg_iov = slices.cast_mut();
+    message.msg_iovlen = count.min(MAX_SLICES) as _;
+    // SAFETY: sendmsg only reads through the pointer.
     retry(|| check_count(unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, flags(more)) }))
 }
 

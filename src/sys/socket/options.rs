@@ -63,6 +63,16 @@ pub fn send_buffer(fd: BorrowedFd<'_>, bytes: i32) -> io::Result<()> {
     set(fd, libc::SOL_SOCKET, libc::SO_SNDBUF, bytes)
 }
 
+/// Whether the kernel leaves the size of the send buffer as it was set, and does not fit it to the
+/// path (`SO_BUF_LOCK`); also where it does not tell.
+pub fn has_fixed_send_buffer(fd: BorrowedFd<'_>) -> bool {
+    const SEND_BUFFER: libc::c_int = 1;
+    // SAFETY: any bit pattern is a valid integer.
+    let locked = get::<libc::c_int>(fd, libc::SOL_SOCKET, libc::SO_BUF_LOCK)
+        .map(|locked| unsafe { locked.assume_init() });
+    locked.map_or(true, |locked| locked & SEND_BUFFER != 0)
+}
+
 /// SO_KEEPALIVE (`listen … so_keepalive=on|off`).
 pub fn keep_alive(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
     set(
@@ -163,6 +173,8 @@ pub struct TcpInfo {
     pub snd_cwnd: u32,
     /// Receive window, bytes.
     pub rcv_space: u32,
+    /// The shortest round trip of late, microseconds; 0 where the kernel does not tell.
+    pub min_rtt: u32,
 }
 
 /// TCP_INFO.
@@ -175,6 +187,7 @@ pub fn tcp_info(fd: BorrowedFd<'_>) -> io::Result<TcpInfo> {
         rttvar: info.tcpi_rttvar,
         snd_cwnd: info.tcpi_snd_cwnd,
         rcv_space: info.tcpi_rcv_space,
+        min_rtt: info.tcpi_min_rtt,
     })
 }
 

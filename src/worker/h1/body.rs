@@ -62,12 +62,32 @@ impl Source {
                 return Ok(taken);
             }
             self.invite().await?;
-            match self.wire.receive(event::now() + self.patience).await {
+            match self.receive(out).await {
                 Received::Bytes => {}
                 Received::TimedOut => return Err(BodyError::TimedOut),
                 Received::End | Received::Failed => return Err(BodyError::Closed),
             }
+            if out.len() > before {
+                self.check_limit()?;
+                return Ok(out.len() - before);
+            }
         }
+    }
+
+    /// Waits for more. What is counted goes to `out` at once, what is chunked to the wire's input.
+    async fn receive(&mut self, out: &mut Vec<u8>) -> Received {
+        let deadline = event::now() + self.patience;
+        let Left::Counted(left) = &mut self.left else {
+            return self.wire.receive_up_to(CHUNK, deadline).await;
+        };
+        let before = out.len();
+        let most = usize::try_from(*left).unwrap_or(usize::MAX).min(CHUNK);
+        let received = self.wire.receive_onto(out, most, deadline).await;
+        let count = (out.len() - before) as u64;
+        *left -= count;
+        self.taken += count;
+        self.received += count;
+        received
     }
 
     /// Sends `100 Continue` once, if the client waits for it and nothing has come yet.
@@ -94,10 +114,15 @@ impl Source {
             (used, ended)
         })?;
         self.received += (out.len() - before) as u64;
-        if self.limit > 0 && self.received > self.limit {
-            return Err(BodyError::TooLarge);
-        }
+        self.check_limit()?;
         Ok(ended)
+    }
+
+    fn check_limit(&self) -> Result<(), BodyError> {
+        match self.limit > 0 && self.received > self.limit {
+            true => Err(BodyError::TooLarge),
+            false => Ok(()),
+        }
     }
 }
 

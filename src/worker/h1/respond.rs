@@ -17,7 +17,7 @@ use crate::sys::fs::pread;
 use crate::worker::is_retiring;
 
 /// Bodies up to this length are copied behind the head, so that both leave in one system call.
-const COPY_LIMIT: u64 = 32 * 1024;
+const COPY_LIMIT: u64 = 16 * 1024;
 
 /// How much of a file is read at once where sendfile is off.
 const READ_SIZE: u64 = 64 * 1024;
@@ -249,16 +249,16 @@ async fn send_file(
         *done = body.length;
         return copy_file(wire, exchange, body);
     }
-    if exchange.location.core.sendfile {
-        return wire
-            .send_file(
-                fd,
-                body.offset,
-                body.length,
-                exchange.location.core.sendfile_max_chunk,
-                done,
-            )
-            .await;
+    let core = &exchange.location.core;
+    if core.sendfile {
+        let range = body.offset..body.offset + body.length;
+        let chunk = core.sendfile_max_chunk;
+        let is_short = body.file.stat.size < core.sendfile_min_size;
+        let mapping = is_short.then(|| body.file.mapping()).flatten();
+        return match mapping {
+            Some(mapping) => wire.send_mapped(mapping, range, chunk, done).await,
+            None => wire.send_file(fd, range, chunk, done).await,
+        };
     }
     let mut rest = body.clone();
     while rest.length > 0 {
@@ -288,7 +288,7 @@ fn copy_file(wire: &Wire, exchange: &Exchange, body: &FileBody) -> Result<(), Br
             && matches!(result, Ok(read) if read as u64 == body.length)
             && is_settled(&body.file)
         {
-            body.file.remember(output[start..].into());
+            body.file.remember(&output[start..]);
         }
     });
     match result {

@@ -1,7 +1,8 @@
 //! The bytes of a burst: what was read and not yet understood, what was written and not yet sent.
 
 use std::cell::{Cell, RefCell};
-use std::io;
+use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 use std::time::Duration;
@@ -10,6 +11,8 @@ use super::Broken;
 use crate::event::{self, Instant};
 use crate::exchange::Connection;
 use crate::net::buffer::Buffer;
+use crate::sys::mapping::Mapping;
+use crate::sys::socket;
 use crate::worker::pool::with_pool;
 
 /// How much is read at once.
@@ -17,6 +20,17 @@ const READ_SIZE: usize = 16 * 1024;
 
 /// Output beyond this is sent before more is made.
 const HIGH_WATER: usize = 64 * 1024;
+
+/// A client whose answers take so long, in microseconds, is near.
+const NEAR: Range<u32> = 1..1000;
+
+/// The send buffer for long responses to near clients, in bytes. What the kernel would choose is
+/// meant for long ways: so much leaves the processor's caches before the client has read it, and
+/// lets some clients keep all others waiting.
+const NEAR_BUFFER: i32 = 512 * 1024;
+
+/// From how many bytes on a response is long.
+const LONG: u64 = 1024 * 1024;
 
 /// How a read ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,8 +91,34 @@ impl Wire {
 
     /// Reads what is there, waiting until `deadline` for it.
     pub async fn receive(&self, deadline: Instant) -> Received {
+        self.receive_up_to(READ_SIZE, deadline).await
+    }
+
+    /// As [`Wire::receive`], `at_most` so many bytes at once.
+    pub async fn receive_up_to(&self, at_most: usize, deadline: Instant) -> Received {
+        let receive = || self.read_onto(self.input.borrow_mut().tail(), at_most);
+        self.wait_for(deadline, receive).await
+    }
+
+    /// As [`Wire::receive`], but onto the end of `out`, `at_most` so many bytes: for what needs no
+    /// understanding. There must be no input left.
+    pub async fn receive_onto(
+        &self,
+        out: &mut Vec<u8>,
+        at_most: usize,
+        deadline: Instant,
+    ) -> Received {
+        self.wait_for(deadline, || self.read_onto(out, at_most))
+            .await
+    }
+
+    async fn wait_for(
+        &self,
+        deadline: Instant,
+        mut receive: impl FnMut() -> Option<Received>,
+    ) -> Received {
         loop {
-            if let Some(received) = self.try_receive() {
+            if let Some(received) = receive() {
                 return received;
             }
             match self.connection.io.readable(Some(deadline)).await {
@@ -94,9 +134,12 @@ impl Wire {
 
     /// Reads what is there; `None` if nothing is.
     pub fn try_receive(&self) -> Option<Received> {
+        self.read_onto(self.input.borrow_mut().tail(), READ_SIZE)
+    }
+
+    fn read_onto(&self, out: &mut Vec<u8>, at_most: usize) -> Option<Received> {
         loop {
-            let mut input = self.input.borrow_mut();
-            match self.connection.io.try_recv(input.tail(), READ_SIZE) {
+            match self.connection.io.try_recv(out, at_most) {
                 Ok(0) => return Some(Received::End),
                 Ok(_) => return Some(Received::Bytes),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -151,20 +194,42 @@ impl Wire {
     /// # Errors
     /// As [`Wire::flush`].
     pub async fn send_behind(&self, bytes: &[u8], done: &mut u64) -> Result<(), Broken> {
-        let head = self.output.borrow().len();
-        let mut sent = 0;
-        while sent < head + bytes.len() {
-            let result = {
-                let output = self.output.borrow();
-                let front = output.get(sent..).unwrap_or_default();
-                let back = &bytes[sent.saturating_sub(head)..];
-                self.connection
-                    .io
-                    .try_writev(&[io::IoSlice::new(front), io::IoSlice::new(back)], false)
-            };
-            sent += self.progress(result).await?;
-            *done = sent.saturating_sub(head) as u64;
-        }
+        let mut front = 0;
+        let length = bytes.len() as u64;
+        self.send_in_turns(length, 0, done, |from, _| {
+            self.behind_output(&mut front, |output| {
+                let slices = [IoSlice::new(output), IoSlice::new(&bytes[from as usize..])];
+                self.connection.io.try_writev(&slices, false)
+            })
+        })
+        .await?;
+        self.output.borrow_mut().clear();
+        Ok(())
+    }
+
+    /// Sends a range of a mapped file behind the output there is; `chunk` bytes at most before
+    /// others get their turn. `done` counts what was sent.
+    ///
+    /// # Errors
+    /// As [`Wire::flush`], and a file that has become shorter.
+    pub async fn send_mapped(
+        &self,
+        file: &Mapping,
+        range: Range<u64>,
+        chunk: u64,
+        done: &mut u64,
+    ) -> Result<(), Broken> {
+        let mut front = 0;
+        let length = range.end - range.start;
+        self.send_in_turns(length, chunk, done, |from, count| {
+            // What is mapped has an address, so this is no loss.
+            let offset = (range.start + from) as usize;
+            self.behind_output(&mut front, |output| {
+                let io = &self.connection.io;
+                io.try_send_mapped(output, file, offset, count)
+            })
+        })
+        .await?;
         self.output.borrow_mut().clear();
         Ok(())
     }
@@ -177,30 +242,71 @@ impl Wire {
     pub async fn send_file(
         &self,
         file: BorrowedFd<'_>,
-        mut offset: u64,
-        length: u64,
+        range: Range<u64>,
         chunk: u64,
         done: &mut u64,
     ) -> Result<(), Broken> {
         self.push(true).await?;
-        let end = offset + length;
+        let length = range.end - range.start;
+        self.send_in_turns(length, chunk, done, |from, count| {
+            let mut offset = range.start + from;
+            match self.connection.io.try_sendfile(file, &mut offset, count) {
+                Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+                sent => sent,
+            }
+        })
+        .await
+    }
+
+    /// Calls `attempt` until `length` bytes are done: with how many are already, and how many may
+    /// be sent now; it says how many were.
+    async fn send_in_turns(
+        &self,
+        length: u64,
+        chunk: u64,
+        done: &mut u64,
+        mut attempt: impl FnMut(u64, usize) -> io::Result<usize>,
+    ) -> Result<(), Broken> {
+        if length > LONG {
+            self.fit_send_buffer();
+        }
         let chunk = if chunk == 0 { u64::MAX } else { chunk };
         let mut turn = 0;
-        while offset < end {
-            let count = usize::try_from((end - offset).min(chunk - turn)).unwrap_or(usize::MAX);
-            let result = self.connection.io.try_sendfile(file, &mut offset, count);
-            if matches!(result, Ok(0)) {
-                log::warn!("a file became shorter while it was sent");
-                return self.break_off();
-            }
-            let sent = self.progress(result).await? as u64;
+        while *done < length {
+            let count = usize::try_from((length - *done).min(chunk - turn)).unwrap_or(usize::MAX);
+            let sent = self.progress(attempt(*done, count)).await? as u64;
             (turn, *done) = (turn + sent, *done + sent);
-            if turn >= chunk && offset < end {
+            if turn >= chunk && *done < length {
                 event::yield_now().await;
                 turn = 0;
             }
         }
         Ok(())
+    }
+
+    /// Makes the send buffer small for a client that is near, unless `sndbuf` says how large it is.
+    fn fit_send_buffer(&self) {
+        let socket = self.connection.io.fd();
+        let is_near = || socket::tcp_info(socket).is_ok_and(|info| NEAR.contains(&info.min_rtt));
+        if !socket::has_fixed_send_buffer(socket) && is_near() {
+            // It is as good with the size it has, only not as quick.
+            let _ = socket::send_buffer(socket, NEAR_BUFFER);
+        }
+    }
+
+    /// Has `send` put something behind the output, of which `front` bytes were sent already;
+    /// the result counts only what is behind it.
+    fn behind_output(
+        &self,
+        front: &mut usize,
+        send: impl FnOnce(&[u8]) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let output = self.output.borrow();
+        let rest = output.get(*front..).unwrap_or_default();
+        let sent = send(rest)?;
+        let of_output = sent.min(rest.len());
+        *front += of_output;
+        Ok(sent - of_output)
     }
 
     /// What a send achieved; waits if the socket is full.
@@ -218,7 +324,12 @@ impl Wire {
                     }
                 }
             }
-            Err(_) => self.break_off(),
+            Err(error) => {
+                if error.kind() == io::ErrorKind::UnexpectedEof {
+                    log::warn!("a file became shorter while it was sent");
+                }
+                self.break_off()
+            }
         }
     }
 
