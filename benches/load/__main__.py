@@ -169,9 +169,9 @@ def run(given):
         note(f"not installed: {complaint}")
     if len(os.sched_getaffinity(0)) < 2:
         note("only one core: nothing is measured with cores of their own")
+    compared = servers(given)
     load.raise_limits()
     proc.prefer()
-    compared = servers(given)
     results = {
         "machine": {**proc.machine(), "seconds": given.seconds, "rounds": given.rounds},
         "servers": {server.name: server.version() for server in compared},

@@ -66,8 +66,7 @@ def accounted(run, drive):
         "cpu": spent / requests * 1e6,
         "machine": (busy - result["client"]) / requests * 1e6,
         "rate": requests / result["seconds"],
-        "p50": result["p50"],
-        "p99": result["p99"],
+        **{name: result[name] for name in ("p50", "p99") if result[name]},  # 0: wrk took too few samples
         "failed": result["failed"],
         "server_busy": spent / elapsed,
         "client_busy": result["client"] / elapsed,
@@ -183,4 +182,4 @@ def mixed(cell):
         beside = crowded["p99"] if crowded["requests"] else cell.seconds * 1e6
         if slow.finish()["open"] < SLOW_CLIENTS:
             raise Failed("it closed connections whose clients read slowly")
-    return {"alone": alone, "beside": beside, "change": beside / alone}
+    return {"alone": alone, "beside": beside, "change": max(0, beside - alone)}

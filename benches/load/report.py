@@ -20,7 +20,7 @@ FIGURES = {
     "reload": ("Reload to first answer of the new configuration", "ms"),
     "alone": ("A fast client's 99th percentile, alone", "µs"),
     "beside": ("A fast client's 99th percentile, beside slow clients", "µs"),
-    "change": ("What slow clients multiply it by", ""),
+    "change": ("What slow clients add to it", "µs"),
 }
 ALWAYS = {"rate", "p50", "p99", "calls", "pss"}  # the others are shown of the rows that are about them
 SHARED = ("cpu", "rate")  # what is shown when server and client share a core
@@ -99,7 +99,7 @@ def goals(results):
         for row, ours, figure, cores, base, reached, limit in results.goals()
     ]
     head = ["work", "figure", "cores", "of", "measured", "goal", "reached"]
-    return ["## Goals", table(head, rows)] if rows else []
+    return ["### Goals", table(head, rows)] if rows else []
 
 
 def figures(results, figure, cores):
@@ -117,7 +117,7 @@ def figures(results, figure, cores):
     if not lines:
         return []
     title, unit = FIGURES[figure]
-    heading = f"## {title}{f', {unit}' if unit else ''}; {CORES[cores]}"
+    heading = f"### {title}{f', {unit}' if unit else ''}; {CORES[cores]}"
     return [heading, table(["work", *servers], lines)]
 
 
@@ -133,8 +133,8 @@ def curves(results):
                 if any(value is not None for value in values):
                     lines.append([f"{server}, {FIGURES[figure][0].lower()}", *map(number, values)])
         if lines:
-            parts += [f"### {points[0].work}", table(["", *(f"{row.x:,}" for row in points)], lines)]
-    return ["## How cost grows", *parts] if parts else []
+            parts += [f"#### {points[0].work}", table(["", *(f"{row.x:,}" for row in points)], lines)]
+    return ["### How cost grows", *parts] if parts else []
 
 
 def failures(results):
@@ -146,7 +146,7 @@ def failures(results):
                 reasons.setdefault(f"- {server}, {row}: {cell['error']}")
             elif cell.get("failed"):
                 reasons.setdefault(f"- {server}, {row}: {cell['failed']} requests failed")
-    return ["## Not measured, or with failures", "\n".join(reasons)] if reasons else []
+    return ["### Not measured, or with failures", "\n".join(reasons)] if reasons else []
 
 
 def heading(results):
