@@ -1,7 +1,7 @@
 //! Child processes that tasks wait for.
 
 use super::{Io, spawn};
-use crate::sys::process::{self, Exit, Pid, Program};
+use crate::sys::process::{self, Exit, Pid, Program, Spawned};
 use signal_hook::consts::SIGKILL;
 use std::cell::Cell;
 use std::io;
@@ -20,24 +20,19 @@ impl Child {
     /// Starts a program.
     ///
     /// # Errors
-    /// Those of [`process::spawn`], and of watching the child.
+    /// Those of [`process::spawn`].
     pub fn start(program: &Program<'_>) -> io::Result<Child> {
-        Child::adopt(process::spawn(program)?)
+        Ok(Child::adopt(process::spawn(program)?))
     }
 
     /// Takes a program just started.
-    ///
-    /// # Errors
-    /// That it cannot be watched; it is killed then.
-    pub fn adopt(pid: Pid) -> io::Result<Child> {
-        let mut child = Child {
-            pid,
-            end: None,
+    pub fn adopt(program: Spawned) -> Child {
+        Child {
+            pid: program.pid,
+            end: Some(Io::new(program.end)),
             reaped: Cell::new(false),
             spared: Cell::new(false),
-        };
-        child.end = Some(Io::new(process::pidfd(pid)?));
-        Ok(child)
+        }
     }
 
     /// Its number, which is also that of its process group.
@@ -107,19 +102,16 @@ impl Drop for Child {
 mod tests {
     use super::*;
     use crate::event::{block_on, sleep};
-    use crate::sys::fs;
     use std::ffi::CString;
-    use std::os::fd::AsFd;
     use std::time::Duration;
 
     fn shell(script: &str) -> Child {
-        let null = fs::open("/dev/null", fs::Flags::READ_WRITE).unwrap();
         Child::start(&Program {
             path: c"/bin/sh",
             arguments: &["sh", "-c", script].map(|word| CString::new(word).unwrap()),
             environment: &[],
             folder: None,
-            standard: [null.as_fd(); 3],
+            standard: [None; 3],
             limits: &[],
             account: None,
         })

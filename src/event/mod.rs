@@ -25,7 +25,7 @@ pub use child::Child;
 pub use executor::{Loop, Review, block_on, spawn, stop, stop_gracefully};
 pub use io::{Hangup, HangupWait, Io, Ready};
 pub use notify::{Notified, Notify};
-pub use offload::offload;
+pub use offload::{Work, offload};
 pub use poller::Method;
 pub use remote_child::RemoteChild;
 pub use signals::{Received, Signals};

@@ -8,7 +8,7 @@ use std::mem;
 use std::process::ExitCode;
 use std::rc::Rc;
 
-use signal_hook::consts::SIGHUP;
+use signal_hook::consts::{SIGCHLD, SIGHUP};
 
 use super::generation::{self, Generation};
 use super::upgrade::environment;
@@ -20,6 +20,7 @@ use crate::log::errno::Errno;
 use crate::log::error_log::ErrorLog;
 use crate::log::level::Level;
 use crate::sys::process::{self, Resource};
+use crate::sys::signal;
 use crate::worker::{self, Assignment, Service};
 
 impl Master {
@@ -40,6 +41,8 @@ impl Master {
         let own_signals = Signals::new(&worker::SIGNALS);
         // Only now: what is the master's must not be told of the worker's signals.
         drop(signals);
+        // The end of a script is awaited; a handler would only interrupt.
+        signal::reset(SIGCHLD);
         drop(blocked);
         let runtime = Rc::clone(&generation.runtime);
         let log = runtime.error_log.clone();

@@ -2,7 +2,7 @@
 
 use super::{check, check_count, retry};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// Takes ownership of a descriptor a system call has just returned.
 pub(super) fn own(fd: RawFd) -> OwnedFd {
@@ -27,6 +27,33 @@ pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     // SAFETY: `ends` has room for the two descriptors the call writes.
     check(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_NONBLOCK | libc::O_CLOEXEC) })?;
     Ok((own(ends[0]), own(ends[1])))
+}
+
+/// A pipe whose first end, for reading, does not block; the second, for another program, does.
+pub fn pipe_to_read() -> io::Result<(OwnedFd, OwnedFd)> {
+    let ends = blocking_pipe()?;
+    set_flags(ends.0.as_fd(), libc::O_NONBLOCK)?;
+    Ok(ends)
+}
+
+/// A pipe whose second end, for writing, does not block; the first, for another program, does.
+pub fn pipe_to_write() -> io::Result<(OwnedFd, OwnedFd)> {
+    let ends = blocking_pipe()?;
+    set_flags(ends.1.as_fd(), libc::O_NONBLOCK)?;
+    Ok(ends)
+}
+
+fn blocking_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut ends = [-1; 2];
+    // SAFETY: `ends` has room for the two descriptors the call writes.
+    check(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) })?;
+    Ok((own(ends[0]), own(ends[1])))
+}
+
+/// Sets the flags that can be set after opening, in place of those there were.
+fn set_flags(fd: BorrowedFd<'_>, flags: libc::c_int) -> io::Result<()> {
+    // SAFETY: the call takes an integer.
+    check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, flags) }).map(drop)
 }
 
 /// An event counter, which is how another thread wakes the loop.

@@ -41,3 +41,23 @@ impl Drop for Blocked {
         };
     }
 }
+
+/// The signals that this process handles itself, or ignores.
+pub fn not_default() -> Vec<libc::c_int> {
+    let handled = |signal: &libc::c_int| {
+        let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+        // SAFETY: the call fills in `action`, which is all zeroes (the default) otherwise.
+        let action = unsafe {
+            libc::sigaction(*signal, std::ptr::null(), action.as_mut_ptr());
+            action.assume_init()
+        };
+        action.sa_sigaction != libc::SIG_DFL
+    };
+    (1..32).filter(handled).collect()
+}
+
+/// Has a signal do what it does by default.
+pub fn reset(signal: libc::c_int) {
+    // SAFETY: the default is no function of ours.
+    unsafe { libc::signal(signal, libc::SIG_DFL) };
+}

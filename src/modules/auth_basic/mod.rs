@@ -177,7 +177,10 @@ async fn judge_elsewhere<'a>(
     hash: Vec<u8>,
 ) -> Step<'a> {
     let Credentials { user, password } = credentials;
-    let matches = event::offload(move || password::verify(&password, &hash)).await;
+    let matches = event::offload(event::Work::Hash, move || {
+        password::verify(&password, &hash)
+    })
+    .await;
     match matches {
         Ok(matches) => judge(exchange, &realm, &user, matches),
         Err(error) => {

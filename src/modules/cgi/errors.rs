@@ -6,10 +6,9 @@ use std::rc::Rc;
 
 use super::script_log::ScriptLog;
 use super::settings::Stderr;
-use crate::event::{Io, yield_now};
+use crate::event::Io;
 use crate::log::level::Level;
 use crate::sys::fd;
-use crate::sys::fs::{self, Flags};
 
 /// What is read at once, in bytes.
 const READ_SIZE: usize = 4096;
@@ -17,8 +16,8 @@ const READ_SIZE: usize = 4096;
 /// The longest line that is logged whole.
 const LONGEST_LINE: usize = 2000;
 
-/// How many reads are made before others get their turn.
-const READS_A_TURN: usize = 16;
+/// How many reads are made of what is left when the script has ended.
+const LAST_READS: usize = 16;
 
 /// The reading end, and the line that is not complete yet.
 pub struct Errors {
@@ -33,27 +32,22 @@ impl Errors {
     ///
     /// # Errors
     /// The system's.
-    pub fn open(target: &Stderr, log: &Rc<ScriptLog>) -> io::Result<(OwnedFd, Errors)> {
+    pub fn open(target: &Stderr, log: &Rc<ScriptLog>) -> io::Result<(Option<OwnedFd>, Errors)> {
         let mut errors = Errors {
             pipe: None,
             line: Vec::new(),
             level: Level::Warn,
             log: Rc::clone(log),
         };
-        let null = || fs::open("/dev/null", Flags::WRITE);
         let writer = match target {
-            Stderr::Off => null()?,
-            Stderr::Inherit => io::stderr().as_fd().try_clone_to_owned()?,
-            Stderr::File(file) => match file.with_fd(|fd| fd.try_clone_to_owned()) {
-                Some(fd) => fd?,
-                None => null()?,
-            },
+            Stderr::Off => None,
+            Stderr::Inherit => Some(io::stderr().as_fd().try_clone_to_owned()?),
+            Stderr::File(file) => file.with_fd(|fd| fd.try_clone_to_owned()).transpose()?,
             Stderr::Log(level) => {
-                let (reader, writer) = fd::pipe()?;
-                fd::set_nonblocking(writer.as_fd(), false)?;
+                let (reader, writer) = fd::pipe_to_read()?;
                 errors.pipe = Some(Io::new(reader));
                 errors.level = *level;
-                writer
+                Some(writer)
             }
         };
         Ok((writer, errors))
@@ -61,27 +55,20 @@ impl Errors {
 
     /// Logs what comes until the script closes its end. May be dropped and called again.
     pub async fn drain(&mut self) {
-        let mut reads = 0;
         while let Some(pipe) = &self.pipe {
-            match read(pipe) {
+            // Most scripts have nothing to say here, so waiting comes first.
+            let ready = pipe.readable(None).await;
+            match ready.and_then(|()| read(pipe)) {
                 Ok(bytes) => self.take(&bytes),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if pipe.readable(None).await.is_err() {
-                        self.pipe = None;
-                    }
-                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) => self.pipe = None,
-            }
-            reads += 1;
-            if reads % READS_A_TURN == 0 {
-                yield_now().await;
             }
         }
     }
 
     /// Logs what is there, waiting for nothing, and closes.
     pub fn finish(&mut self) {
-        for _ in 0..READS_A_TURN {
+        for _ in 0..LAST_READS {
             let Some(Ok(bytes)) = self.pipe.as_ref().map(read) else {
                 break;
             };

@@ -1,13 +1,12 @@
 //! A script's standard input: the request's body.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use crate::event::{self, Io};
 use crate::exchange::{BodyError, BufferedBody, RequestBody};
 use crate::sys::fd;
-use crate::sys::fs::{self, Flags};
 
 /// What is still to be written to a script.
 #[derive(Default)]
@@ -33,35 +32,34 @@ pub enum InputError {
 const HIGH_WATER: usize = 64 << 10;
 
 impl Input {
-    /// Nothing to write: the end the script reads from, which is at its end at once.
-    pub fn nothing() -> io::Result<(OwnedFd, Input)> {
-        Ok((fs::open("/dev/null", Flags::READ)?, Input::default()))
+    /// Nothing to write, nor for the script to read.
+    pub fn nothing() -> (Option<OwnedFd>, Input) {
+        (None, Input::default())
     }
 
     /// A body that was read whole. One in a file is read by the script itself.
-    pub fn whole(body: &BufferedBody) -> io::Result<(OwnedFd, Input)> {
+    pub fn whole(body: &BufferedBody) -> io::Result<(Option<OwnedFd>, Input)> {
         match body {
-            BufferedBody::Memory(bytes) if bytes.is_empty() => Input::nothing(),
+            BufferedBody::Memory(bytes) if bytes.is_empty() => Ok(Input::nothing()),
             BufferedBody::Memory(bytes) => Input::piped(bytes.clone(), None),
-            BufferedBody::File(temp) => Ok((temp.reopen()?.into(), Input::default())),
+            BufferedBody::File(temp) => Ok((Some(temp.reopen()?.into()), Input::default())),
         }
     }
 
     /// A body to be passed on as it comes.
-    pub fn streamed(body: RequestBody) -> io::Result<(OwnedFd, Input)> {
+    pub fn streamed(body: RequestBody) -> io::Result<(Option<OwnedFd>, Input)> {
         Input::piped(Vec::new(), Some(body))
     }
 
-    fn piped(pending: Vec<u8>, body: Option<RequestBody>) -> io::Result<(OwnedFd, Input)> {
-        let (reader, writer) = fd::pipe()?;
-        fd::set_nonblocking(reader.as_fd(), false)?;
+    fn piped(pending: Vec<u8>, body: Option<RequestBody>) -> io::Result<(Option<OwnedFd>, Input)> {
+        let (reader, writer) = fd::pipe_to_write()?;
         let input = Input {
             pipe: Some(Io::new(writer)),
             pending,
             at: 0,
             body,
         };
-        Ok((reader, input))
+        Ok((Some(reader), input))
     }
 
     /// Whether all was written that the script was ready to take.

@@ -2,7 +2,7 @@
 
 use std::ffi::{CString, OsStr};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::rc::Rc;
@@ -68,14 +68,13 @@ async fn start(
     let folder = working_dir(exchange, settings, script)?;
     let log = Rc::new(ScriptLog::new(exchange, script));
     let (stdin, input) = input(exchange)?;
-    let (output, stdout) = fd::pipe()?;
-    fd::set_nonblocking(stdout.as_fd(), false)?;
+    let (output, stdout) = fd::pipe_to_read()?;
     let (stderr, errors) = Errors::open(&settings.stderr, &log)?;
     let launch = Launch {
         arguments,
         environment,
         folder,
-        standard: [stdin, stdout, stderr],
+        standard: [stdin, Some(stdout), stderr],
         limits: settings.limits.clone(),
     };
     let lifetime = Lifetime {
@@ -156,13 +155,13 @@ fn string(bytes: Vec<u8>) -> io::Result<CString> {
 }
 
 /// The script's end of its standard input, and what feeds it.
-fn input(exchange: &mut Exchange) -> io::Result<(OwnedFd, Input)> {
+fn input(exchange: &mut Exchange) -> io::Result<(Option<OwnedFd>, Input)> {
     if !has_body(exchange) {
-        return Input::nothing();
+        return Ok(Input::nothing());
     }
     match exchange.body.buffered() {
         Some(body) => Input::whole(body),
         None if exchange.body.is_pending() => Input::streamed(exchange.body.lend()),
-        None => Input::nothing(),
+        None => Ok(Input::nothing()),
     }
 }

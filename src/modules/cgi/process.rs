@@ -13,8 +13,10 @@ use std::time::Duration;
 use signal_hook::consts::{SIGKILL, SIGTERM};
 
 use super::queue::Slot;
-use crate::event::{self, Child, Instant, Notify, Raced, RemoteChild, offload, race, sleep_until};
-use crate::sys::process::{self, Exit, Pid, Program, Resource, Starter};
+use crate::event::{
+    self, Child, Instant, Notify, Raced, RemoteChild, Work, offload, race, sleep_until,
+};
+use crate::sys::process::{self, Exit, Program, Resource, Spawned, Starter};
 
 /// How long the helper may take to start a script.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
@@ -83,9 +85,9 @@ impl Process {
         let child = match user {
             // The kernel has whoever starts a program wait until it runs: a thread, not the loop.
             None => {
-                let orphan =
-                    offload(move || process::spawn(&launch.program()).map(Orphan)).await??;
-                Started::Own(Child::adopt(orphan.adopted())?)
+                let start = move || process::spawn(&launch.program()).map(Orphan::new);
+                let orphan = offload(Work::Start, start).await??;
+                Started::Own(Child::adopt(orphan.adopted()?))
             }
             Some(User { starter, account }) => {
                 let deadline = event::now() + START_TIMEOUT;
@@ -158,21 +160,23 @@ pub struct Launch {
     pub environment: Vec<CString>,
     /// Where it runs, unless here.
     pub folder: Option<CString>,
-    /// Standard input, output and error.
-    pub standard: [OwnedFd; 3],
+    /// Standard input, output and error; `/dev/null` without.
+    pub standard: [Option<OwnedFd>; 3],
     /// What it may use.
     pub limits: Vec<(Resource, u64)>,
 }
 
 impl Launch {
     fn program(&self) -> Program<'_> {
-        let [stdin, stdout, stderr] = &self.standard;
         Program {
             path: self.arguments.first().map_or(c"", CString::as_c_str),
             arguments: &self.arguments,
             environment: &self.environment,
             folder: self.folder.as_deref(),
-            standard: [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()],
+            standard: self
+                .standard
+                .each_ref()
+                .map(|fd| fd.as_ref().map(AsFd::as_fd)),
             limits: &self.limits,
             account: None,
         }
@@ -180,20 +184,24 @@ impl Launch {
 }
 
 /// A program just started; killed if nobody wants it any more.
-struct Orphan(Pid);
+struct Orphan(Option<Spawned>);
 
 impl Orphan {
-    fn adopted(mut self) -> Pid {
-        std::mem::take(&mut self.0)
+    fn new(spawned: Spawned) -> Orphan {
+        Orphan(Some(spawned))
+    }
+
+    fn adopted(mut self) -> io::Result<Spawned> {
+        self.0.take().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 }
 
 impl Drop for Orphan {
     fn drop(&mut self) {
-        if self.0 != 0 {
+        if let Some(Spawned { pid, .. }) = self.0 {
             // There is nobody to tell if it has ended already.
-            let _ = process::kill(-self.0, SIGKILL);
-            let _ = process::wait(self.0);
+            let _ = process::kill(-pid, SIGKILL);
+            let _ = process::wait(pid);
         }
     }
 }

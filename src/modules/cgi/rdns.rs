@@ -4,7 +4,7 @@
 use std::io;
 use std::net::IpAddr;
 
-use crate::event::offload;
+use crate::event::{Work, offload};
 use crate::exchange::Exchange;
 use crate::http::Status;
 use crate::log::errno::Errno;
@@ -30,7 +30,7 @@ pub async fn remote_host(exchange: &Exchange, rdns: Rdns) -> Result<Option<Strin
     let Some(ip) = exchange.client().ip().filter(|_| rdns.on) else {
         return Ok(None);
     };
-    let found = offload(move || look_up(ip, rdns.double)).await;
+    let found = offload(Work::Resolve, move || look_up(ip, rdns.double)).await;
     let result = found.and_then(|found| found);
     if !rdns.required {
         return Ok(result.ok().flatten());

@@ -18,8 +18,11 @@ use crate::exchange::Connection;
 use crate::proto::h1::chunked::{Chunked, Event};
 use crate::sys::process::Exit;
 
+/// How many bytes are read at once at first; twice as many whenever it was not enough.
+const FIRST_READ: usize = 8 << 10;
+
 /// Most bytes read at once: what a pipe holds.
-const READ_SIZE: usize = 64 << 10;
+const LONGEST_READ: usize = 64 << 10;
 
 /// How long after closing its output a script may take to end before it counts as one that has
 /// detached itself.
@@ -34,6 +37,8 @@ pub struct Running {
     errors: Errors,
     /// Undoes the chunked coding of a script that uses it.
     coding: Option<Chunked>,
+    /// How many bytes are read at once.
+    at_once: usize,
     settings: Rc<Settings>,
     /// Whose end is that of the script; none if it goes on without its client.
     client: Option<Rc<Connection>>,
@@ -77,6 +82,7 @@ impl Running {
             input,
             errors,
             coding: None,
+            at_once: FIRST_READ,
             settings: Rc::clone(settings),
             client,
             log,
@@ -181,6 +187,7 @@ impl Running {
             process,
             settings,
             client,
+            at_once,
             ..
         } = self;
         let (Some(pipe), Some(process)) = (&*output, &*process) else {
@@ -188,14 +195,20 @@ impl Running {
         };
         let patience = (!self.answered).then_some(settings.send_timeout);
         let pumps = pump(input, errors, patience);
+        let pumps_and_output = race(pumps, read(pipe, buffer, *at_once, deadline));
         let troubles = troubles(process, client.as_deref());
-        let outcome = race(race(pumps, read(pipe, buffer, deadline)), troubles).await;
+        let outcome = race(pumps_and_output, troubles).await;
         let result = match outcome {
             Raced::First(Raced::First(InputError::TimedOut)) => {
                 Err(Failure::TimedOut("cgi_send_timeout"))
             }
             Raced::First(Raced::First(InputError::Body(error))) => Err(Failure::Body(error)),
-            Raced::First(Raced::Second(Ok(count))) => Ok(Some(count)),
+            Raced::First(Raced::Second(Ok(count))) => {
+                if count == *at_once {
+                    *at_once = (count * 2).min(LONGEST_READ);
+                }
+                Ok(Some(count))
+            }
             Raced::First(Raced::Second(Err(error))) if error.kind() == io::ErrorKind::TimedOut => {
                 Ok(None)
             }
@@ -248,9 +261,14 @@ impl Drop for Running {
 }
 
 /// What output there is, once there is some.
-async fn read(pipe: &Io, buffer: &mut Vec<u8>, deadline: Instant) -> io::Result<usize> {
+async fn read(
+    pipe: &Io,
+    buffer: &mut Vec<u8>,
+    at_most: usize,
+    deadline: Instant,
+) -> io::Result<usize> {
     loop {
-        match pipe.try_read(buffer, READ_SIZE) {
+        match pipe.try_read(buffer, at_most) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 pipe.readable(Some(deadline)).await?;
             }

@@ -9,6 +9,7 @@ use crate::http::Status;
 use crate::http::pattern::Captures;
 use crate::log::level::Level;
 use crate::sys::errno;
+use crate::sys::fs::Stat;
 
 /// A script and what RFC 3875 calls it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -90,11 +91,11 @@ fn walk(exchange: &Exchange, settings: &Settings) -> Result<Script, Status> {
         .map_err(|_| Status::INTERNAL_SERVER_ERROR)?;
     let root = exchange.document_root().len();
     let mut length = whole.len();
-    loop {
+    let stat = loop {
         let file = &whole[..length];
         match exchange.look_up(file, Want::Info) {
             Ok(found) if found.stat.is_dir() => return index(exchange, settings, file),
-            Ok(_) => break,
+            Ok(found) => break found.stat,
             Err(error) if leads_through_a_file(&error) => {
                 length = parent(file);
                 if length <= root {
@@ -103,18 +104,19 @@ fn walk(exchange: &Exchange, settings: &Settings) -> Result<Script, Status> {
             }
             Err(error) => return Err(failed(exchange, file, &error)),
         }
-    }
+    };
     let path_info = &whole[length..];
     let Some(name) = exchange.path.strip_suffix(path_info) else {
         return Err(Status::NOT_FOUND);
     };
-    check_file(
-        exchange,
-        settings,
-        whole[..length].to_vec(),
-        name,
-        path_info,
-    )
+    let file = &whole[..length];
+    accept(exchange, settings, file, &stat)?;
+    Ok(Script {
+        file: file.to_vec(),
+        name: name.to_vec(),
+        path_info: path_info.to_vec(),
+        ..Script::default()
+    })
 }
 
 /// Also what is too long for the system: it may be the path info that makes it so.
@@ -149,33 +151,34 @@ fn check(
     let file = exchange
         .map(name)
         .map_err(|_| Status::INTERNAL_SERVER_ERROR)?;
-    check_file(exchange, settings, file, name, path_info)
-}
-
-fn check_file(
-    exchange: &Exchange,
-    settings: &Settings,
-    file: Vec<u8>,
-    name: &[u8],
-    path_info: &[u8],
-) -> Result<Script, Status> {
     let found = exchange
         .look_up(&file, Want::Info)
         .map_err(|error| failed(exchange, &file, &error))?;
-    if !found.stat.is_file() {
-        return Err(no_file(exchange, &file));
+    accept(exchange, settings, &file, &found.stat)?;
+    Ok(Script {
+        file,
+        name: name.to_vec(),
+        path_info: path_info.to_vec(),
+        ..Script::default()
+    })
+}
+
+/// Whether the file can be a script.
+fn accept(
+    exchange: &Exchange,
+    settings: &Settings,
+    file: &[u8],
+    stat: &Stat,
+) -> Result<(), Status> {
+    if !stat.is_file() {
+        return Err(no_file(exchange, file));
     }
-    if settings.needs_execute_bit() && found.stat.mode & 0o111 == 0 {
-        let file = String::from_utf8_lossy(&file);
+    if settings.needs_execute_bit() && stat.mode & 0o111 == 0 {
+        let file = String::from_utf8_lossy(file);
         exchange.log(Level::Error, format_args!("\"{file}\" is not executable"));
         return Err(Status::FORBIDDEN);
     }
-    Ok(Script {
-        file,
-        arguments: Vec::new(),
-        name: name.to_vec(),
-        path_info: path_info.to_vec(),
-    })
+    Ok(())
 }
 
 fn no_file(exchange: &Exchange, path: &[u8]) -> Status {

@@ -21,7 +21,7 @@ use super::failure::Failure;
 use super::names::{generated, hex, numbered};
 use super::receive::{Content, Naming, Part};
 use super::rows::{Exists, Settings};
-use crate::event::{Instant, now, offload};
+use crate::event::{Instant, Work, now, offload};
 use crate::exchange::{Exchange, subfolders};
 use crate::http::Status;
 use crate::log::level::Level;
@@ -351,7 +351,9 @@ fn make_folder(path: &Path, mode: u32) -> Result<(), Failure> {
 /// Has a file or folder on disk; others get their turn meanwhile.
 pub async fn sync(file: &File, path: &Path) -> Result<(), Failure> {
     let synced = match file.try_clone() {
-        Ok(file) => offload(move || file.sync_all()).await.flatten(),
+        Ok(file) => offload(Work::Files, move || file.sync_all())
+            .await
+            .flatten(),
         Err(error) => Err(error),
     };
     synced.map_err(|error| Failure::of_file("writing to disk", path, &error))

@@ -8,7 +8,7 @@ mod title;
 
 pub use identity::{User, drop_privileges, effective_uid, group, groups, user};
 pub use limits::{Resource, cpus, limit, set_affinity, set_limit, set_priority};
-pub use spawn::{Account, Program, pidfd, spawn};
+pub use spawn::{Account, Program, Spawned, spawn};
 pub use starter::{SPARE, Starter, end_of, start_of};
 pub use title::{claim_title, set_name, set_title};
 

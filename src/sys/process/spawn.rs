@@ -1,17 +1,21 @@
 //! Starting another program, such as a CGI script.
 //!
 //! The child borrows this process's memory until it runs the program (`CLONE_VM` and
-//! `CLONE_VFORK`, as in posix_spawn), so starting is quick whatever the size of the worker.
+//! `CLONE_VFORK`, as in posix_spawn), and its descriptors until it has picked its own
+//! (`CLONE_FILES`), so starting is quick whatever the size of the worker and however many clients
+//! it has.
 
 use super::limits::Resource;
 use super::{Pid, wait};
 use crate::sys::fd::own;
-use crate::sys::signal::Blocked;
+use crate::sys::fs::{self, Flags};
+use crate::sys::signal::{self, Blocked};
 use crate::sys::{check, errno};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr;
 
 /// A program to start. It gets a process group of its own, no blocked signals, default signal
@@ -26,8 +30,8 @@ pub struct Program<'a> {
     pub environment: &'a [CString],
     /// Where it runs, unless here.
     pub folder: Option<&'a CStr>,
-    /// Standard input, output and error.
-    pub standard: [BorrowedFd<'a>; 3],
+    /// Standard input, output and error; without one it has `/dev/null`.
+    pub standard: [Option<BorrowedFd<'a>>; 3],
     /// What it may use.
     pub limits: &'a [(Resource, u64)],
     /// Whom it runs as, if not as whoever starts it; that takes root.
@@ -45,12 +49,22 @@ pub struct Account {
     pub groups: Vec<u32>,
 }
 
+/// A program that was started.
+#[derive(Debug)]
+pub struct Spawned {
+    /// Its number, and that of its process group.
+    pub pid: Pid,
+    /// Becomes readable when it ends.
+    pub end: OwnedFd,
+}
+
 /// Room for the child until it runs the program; it calls little more than the kernel.
 const STACK: usize = 64 << 10;
 
 /// What the child needs, all of it prepared: it must not allocate.
 struct Start<'a> {
     program: &'a Program<'a>,
+    thread: &'a Thread,
     arguments: Vec<*const libc::c_char>,
     environment: Vec<*const libc::c_char>,
     /// What went wrong in the child, written by it to the memory it shares.
@@ -63,35 +77,95 @@ fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
     pointers.chain([ptr::null()]).collect()
 }
 
+/// What a thread that starts programs keeps for that.
+struct Thread {
+    /// Low descriptors through which the standard ones reach the child: what is above them it
+    /// need not even copy. Open on `/dev/null` when not in use.
+    places: [OwnedFd; 3],
+    null: OwnedFd,
+    /// Signals whose handling a program must not inherit.
+    handled: Vec<libc::c_int>,
+}
+
+thread_local! {
+    static THREAD: RefCell<Option<Thread>> = const { RefCell::new(None) };
+}
+
 /// Starts the program.
 ///
 /// # Errors
 /// Also what goes wrong in the child before it runs: no such file, not executable, no folder.
-pub fn spawn(program: &Program<'_>) -> io::Result<Pid> {
+pub fn spawn(program: &Program<'_>) -> io::Result<Spawned> {
+    THREAD.with_borrow_mut(|thread| {
+        let thread = match thread {
+            Some(thread) => thread,
+            None => thread.insert(Thread::new()?),
+        };
+        let filled = thread.fill(program.standard);
+        let started = filled.and_then(|()| start(program, thread));
+        // The child has its own by now, and nobody else must keep them open.
+        thread.fill(
+            program
+                .standard
+                .map(|used| used.map(|_| thread.null.as_fd())),
+        )?;
+        started
+    })
+}
+
+impl Thread {
+    fn new() -> io::Result<Thread> {
+        let null = fs::open("/dev/null", Flags::READ_WRITE)?;
+        let place = || null.try_clone();
+        Ok(Thread {
+            places: [place()?, place()?, place()?],
+            null,
+            handled: signal::not_default(),
+        })
+    }
+
+    /// Puts these descriptors in their places.
+    fn fill(&self, standard: [Option<BorrowedFd<'_>>; 3]) -> io::Result<()> {
+        for (place, source) in self.places.iter().zip(standard) {
+            let Some(source) = source else { continue };
+            // SAFETY: the place is ours to fill; its owner goes on owning the number.
+            check(unsafe { libc::dup3(source.as_raw_fd(), place.as_raw_fd(), libc::O_CLOEXEC) })?;
+        }
+        Ok(())
+    }
+}
+
+fn start(program: &Program<'_>, thread: &Thread) -> io::Result<Spawned> {
     let mut start = Start {
         program,
+        thread,
         arguments: pointers(program.arguments),
         environment: pointers(program.environment),
         error: Cell::new(0),
     };
     let mut stack = Vec::<u128>::with_capacity(STACK / size_of::<u128>());
     let top = stack.spare_capacity_mut().as_mut_ptr_range().end;
+    let mut end: RawFd = -1;
     // No handler of ours may run in the child: it would work on this process's memory.
     let blocked = Blocked::all()?;
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES | libc::CLONE_PIDFD;
     // SAFETY: the stack is ours alone, aligned, and outlives the child's use of it, as does
-    // `start`: this thread goes on only when the child has run the program or ended.
+    // `start`: this thread goes on only when the child has run the program or ended. The kernel
+    // writes one number to `end`.
     let pid = check(unsafe {
         libc::clone(
             child,
             top.cast(),
-            libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD,
+            flags | libc::SIGCHLD,
             (&raw mut start).cast(),
+            &raw mut end,
         )
     });
     drop(blocked);
     let pid = pid?;
+    let end = own(end);
     match start.error.get() {
-        0 => Ok(pid),
+        0 => Ok(Spawned { pid, end }),
         error => {
             wait(pid)?;
             Err(io::Error::from_raw_os_error(error))
@@ -102,7 +176,7 @@ pub fn spawn(program: &Program<'_>) -> io::Result<Pid> {
 extern "C" fn child(start: *mut libc::c_void) -> libc::c_int {
     // SAFETY: `spawn` passes a pointer to its `Start`, which outlives the child's use of it.
     let start = unsafe { &*start.cast::<Start<'_>>() };
-    if let Err(Failed) = prepare(start.program) {
+    if let Err(Failed) = prepare(start.program, start.thread) {
         start.error.set(last_error());
         return 127;
     }
@@ -132,10 +206,10 @@ fn last_error() -> libc::c_int {
 }
 
 /// Makes the child what the program expects to be.
-fn prepare(program: &Program<'_>) -> Result<(), Failed> {
+fn prepare(program: &Program<'_>, thread: &Thread) -> Result<(), Failed> {
     // SAFETY: no pointers are involved.
     done(unsafe { libc::setpgid(0, 0) }.into())?;
-    descriptors(program.standard)?;
+    descriptors(&thread.places)?;
     if let Some(folder) = program.folder {
         // SAFETY: the name ends in a NUL.
         done(unsafe { libc::chdir(folder.as_ptr()) }.into())?;
@@ -151,26 +225,24 @@ fn prepare(program: &Program<'_>) -> Result<(), Failed> {
     if let Some(account) = program.account {
         switch_to(account)?;
     }
-    default_signals()
+    default_signals(&thread.handled)
 }
 
-/// The three descriptors in their places, and no others.
-fn descriptors(standard: [BorrowedFd<'_>; 3]) -> Result<(), Failed> {
-    let mut sources: [RawFd; 3] = [-1; 3];
-    for (source, fd) in sources.iter_mut().zip(standard) {
-        *source = fd.as_raw_fd();
-        if *source < 3 {
-            // SAFETY: the descriptor is open; out of the way of the places to be filled.
-            *source = unsafe { libc::fcntl(*source, libc::F_DUPFD, 3) };
-            done((*source).into())?;
-        }
+/// The three standard descriptors, and no others.
+fn descriptors(places: &[OwnedFd; 3]) -> Result<(), Failed> {
+    let highest = places.iter().map(AsRawFd::as_raw_fd).fold(3, RawFd::max);
+    // From here on the table is the child's own.
+    close_from(highest + 1, libc::CLOSE_RANGE_UNSHARE)?;
+    for (number, place) in (0..).zip(places) {
+        // SAFETY: the place is open, and all numbers are the child's to fill.
+        done(unsafe { libc::dup2(place.as_raw_fd(), number) }.into())?;
     }
-    for (place, source) in (0..).zip(sources) {
-        // SAFETY: the source is open; what the child puts in its places is its own table's.
-        done(unsafe { libc::dup2(source, place) }.into())?;
-    }
+    close_from(3, 0)
+}
+
+fn close_from(first: RawFd, flags: libc::c_uint) -> Result<(), Failed> {
     // SAFETY: the call takes integers.
-    done(unsafe { libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, 0u32) })
+    done(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, flags) })
 }
 
 /// By plain system calls: the library's functions would also change this process's threads.
@@ -185,14 +257,13 @@ fn switch_to(account: &Account) -> Result<(), Failed> {
     done(unsafe { libc::syscall(libc::SYS_setresuid, uid, uid, uid) })
 }
 
-/// Handlers go with the program anyway, but signals that are ignored would stay so.
-fn default_signals() -> Result<(), Failed> {
-    for signal in 1..32 {
-        // SAFETY: the default is no function of ours. The few signals that have no other
-        // handling fail, which changes nothing.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+/// What comes now must not run a handler of ours, and the program must not ignore anything.
+fn default_signals(handled: &[libc::c_int]) -> Result<(), Failed> {
+    for signal in handled {
+        // SAFETY: the default is no function of ours.
+        unsafe { libc::signal(*signal, libc::SIG_DFL) };
     }
-    let mut none = std::mem::MaybeUninit::uninit();
+    let mut none = MaybeUninit::uninit();
     // SAFETY: the set is initialised before it is used.
     done(
         unsafe {
@@ -201,11 +272,4 @@ fn default_signals() -> Result<(), Failed> {
         }
         .into(),
     )
-}
-
-/// A descriptor that becomes readable when the child ends. It must not have been reaped.
-pub fn pidfd(pid: Pid) -> io::Result<OwnedFd> {
-    // SAFETY: the call takes two integers.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-    Ok(own(check(fd as libc::c_int)?))
 }

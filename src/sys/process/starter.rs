@@ -5,8 +5,9 @@
 //! the helper forks a minder, a small process that starts it, passes signals on to its group and
 //! reports its end over that socket. The helper knows which accounts there are; none is root's.
 
-use super::spawn::{Account, Program, pidfd, spawn};
+use super::spawn::{Account, Program, Spawned, spawn};
 use super::{Exit, Fork, Pid, Resource, fork, kill, wait};
+use crate::sys::fs::{self, Flags};
 use crate::sys::poll::{PollFd, Readiness, poll};
 use crate::sys::signal::Blocked;
 use crate::sys::socket::{message_pair, receive_message, send_message};
@@ -96,7 +97,8 @@ impl Starter {
             return Err(io::ErrorKind::ArgumentListTooLong.into());
         }
         let (mine, theirs) = message_pair()?;
-        let [stdin, stdout, stderr] = program.standard;
+        let null = fs::open("/dev/null", Flags::READ_WRITE)?;
+        let [stdin, stdout, stderr] = program.standard.map(|fd| fd.unwrap_or(null.as_fd()));
         send_message(
             end.as_fd(),
             &message,
@@ -218,8 +220,8 @@ fn mind(message: &[u8], accounts: &[Account], standard: [OwnedFd; 3], control: &
         .ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))
         .and_then(|request| request.start(&standard));
     drop(standard);
-    let pid = match started {
-        Ok(pid) => pid,
+    let Spawned { pid, end } = match started {
+        Ok(spawned) => spawned,
         Err(error) => {
             return tell(
                 control.as_fd(),
@@ -229,7 +231,7 @@ fn mind(message: &[u8], accounts: &[Account], standard: [OwnedFd; 3], control: &
         }
     };
     tell(control.as_fd(), 0, 0);
-    if attend(pid, control) {
+    if attend(pid, &end, control) {
         let _ = kill(-pid, libc::SIGKILL);
     }
     match wait(pid) {
@@ -245,11 +247,8 @@ fn mind(message: &[u8], accounts: &[Account], standard: [OwnedFd; 3], control: &
 }
 
 /// Passes signals on until the program has ended; whether it was told to end.
-fn attend(pid: Pid, control: &OwnedFd) -> bool {
+fn attend(pid: Pid, end: &OwnedFd, control: &OwnedFd) -> bool {
     let (mut ending, mut spared, mut alone) = (false, false, false);
-    let Ok(end) = pidfd(pid) else {
-        return true;
-    };
     loop {
         let mut fds = [
             PollFd::new(end.as_raw_fd(), Readiness::READ),
@@ -292,14 +291,13 @@ struct Request<'a> {
 }
 
 impl Request<'_> {
-    fn start(&self, standard: &[OwnedFd; 3]) -> io::Result<Pid> {
-        let [stdin, stdout, stderr] = standard;
+    fn start(&self, standard: &[OwnedFd; 3]) -> io::Result<Spawned> {
         spawn(&Program {
             path: &self.path,
             arguments: &self.arguments,
             environment: &self.environment,
             folder: Some(&*self.folder).filter(|folder| !folder.is_empty()),
-            standard: [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()],
+            standard: standard.each_ref().map(|fd| Some(fd.as_fd())),
             limits: &self.limits,
             account: Some(self.account),
         })
@@ -386,7 +384,6 @@ mod tests {
             gid: 2,
             groups: vec![3],
         };
-        let null = crate::sys::fs::open("/dev/null", crate::sys::fs::Flags::READ).unwrap();
         let strings = [c"a".to_owned(), c"".to_owned()];
         let message = encode(
             0,
@@ -395,7 +392,7 @@ mod tests {
                 arguments: &strings,
                 environment: &strings[..1],
                 folder: Some(c"/y"),
-                standard: [null.as_fd(); 3],
+                standard: [None; 3],
                 limits: &[(Resource::Memory, 7)],
                 account: None,
             },

@@ -16,17 +16,17 @@ fn a_spawned_program_has_its_folder_environment_and_descriptors() {
     let folder = std::fs::canonicalize(folder.path()).unwrap();
     let folder = CString::new(folder.into_os_string().into_encoded_bytes()).unwrap();
     let (reader, writer) = pipe().unwrap();
-    let null = fs::open("/dev/null", fs::Flags::READ_WRITE).unwrap();
     let pid = spawn(&Program {
         path: c"/bin/sh",
         arguments: &strings(&["sh", "-c", "pwd; echo $WORD; ulimit -n; exit 3"]),
         environment: &strings(&["WORD=hello"]),
         folder: Some(&folder),
-        standard: [null.as_fd(), writer.as_fd(), null.as_fd()],
+        standard: [None, Some(writer.as_fd()), None],
         limits: &[(Resource::OpenFiles, 17)],
         account: None,
     })
-    .unwrap();
+    .unwrap()
+    .pid;
     drop(writer);
     assert_eq!(wait(pid).unwrap(), Some(Exit::Code(3)));
     assert_eq!(wait(pid).unwrap(), None);
@@ -38,13 +38,12 @@ fn a_spawned_program_has_its_folder_environment_and_descriptors() {
 
 #[test]
 fn what_cannot_be_started_is_an_error_here() {
-    let null = fs::open("/dev/null", fs::Flags::READ_WRITE).unwrap();
     let program = Program {
         path: c"/no/such/program",
         arguments: &strings(&["x"]),
         environment: &[],
         folder: None,
-        standard: [null.as_fd(); 3],
+        standard: [None; 3],
         limits: &[],
         account: None,
     };

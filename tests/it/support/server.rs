@@ -174,7 +174,9 @@ impl Drop for Server {
             let _ = kill(*master, libc::SIGTERM);
         }
         let deadline = Instant::now() + PATIENCE;
-        while self.is_running() || masters.iter().any(|pid| exists(*pid)) {
+        // A helper process ends when it notices that nobody is left whom it could help.
+        let all = || masters.iter().chain(&workers);
+        while self.is_running() || all().any(|pid| exists(*pid)) {
             if Instant::now() > deadline {
                 break;
             }

@@ -20,7 +20,7 @@ use super::names::hex;
 use super::receive::{self, Content, Naming};
 use super::rows::Settings;
 use super::store::{CLIENT_LEFT, Kind, Store, Temporary};
-use crate::event::offload;
+use crate::event::{Work, offload};
 use crate::exchange::{Exchange, Logger, Target, Template};
 use crate::http::{KnownHeader, Method, Pattern, Status};
 use crate::proto::multipart;
@@ -160,7 +160,9 @@ async fn describe(
     let handover = &settings.handover;
     if handover.with_sums {
         let path = uploaded.path.clone();
-        let sums = offload(move || Sums::of(&path)).await.flatten();
+        let sums = offload(Work::Files, move || Sums::of(&path))
+            .await
+            .flatten();
         uploaded.sums =
             sums.map_err(|error| Failure::of_file("reading", &uploaded.path, &error))?;
     }
