@@ -69,13 +69,15 @@ fn no_scripts_left(server: &Server) {
     }
 }
 
-/// The process numbers of a process's children.
+/// The process numbers of a process's children, whichever of its threads has started them.
 fn children(pid: i32) -> Vec<i32> {
-    let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-    let list = list.unwrap_or_default();
-    list.split_whitespace()
-        .map(|pid| pid.parse().unwrap())
-        .collect()
+    let threads = fs::read_dir(format!("/proc/{pid}/task"));
+    let threads = threads.into_iter().flatten().flatten();
+    let lists =
+        threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    let lists: Vec<String> = lists.collect();
+    let pids = lists.iter().flat_map(|list| list.split_whitespace());
+    pids.map(|pid| pid.parse().unwrap()).collect()
 }
 
 /// Whether there is such a process, be it a dead one nobody asked about.
@@ -748,7 +750,7 @@ fn a_script_that_takes_too_long_is_ended() {
 #[test]
 fn a_flood_to_a_slow_client_takes_no_memory() {
     let server = site("", &[("flood", "echo; exec head -c 1073741824 /dev/zero")]).start();
-    let worker = server.workers()[0];
+    let worker = server.wait_for_workers(1)[0];
     let mut client = server.connect();
     client.send("GET /cgi-bin/flood HTTP/1.0\r\n\r\n");
     for _ in 0..50 {
@@ -783,6 +785,39 @@ fn only_so_many_run_at_a_time() {
         .map(|client| client.response().status)
         .collect();
     assert_eq!(statuses, [200, 200, 503]);
+}
+
+#[test]
+fn workers_count_their_scripts_together() {
+    let site = Site::main(
+        "worker_processes 2;",
+        "server {
+            listen 127.0.0.1:%PORT%;
+            root %PREFIX%/html;
+            cgi_max_processes 1 queue=0;
+            location /cgi-bin { cgi on; }
+        }",
+    );
+    let site = script(site, "long", "echo $$ > pid; exec sleep 300");
+    let site = script(site, "quick", "echo; echo x");
+    fs::set_permissions(site.path("html/cgi-bin"), fs::Permissions::from_mode(0o777)).unwrap();
+    // A worker is killed below.
+    let server = site.may_alert().start();
+    let workers = server.wait_for_workers(2);
+    let (_client, pid) = start(&server, "long");
+    for _ in 0..20 {
+        assert_eq!(server.get("/cgi-bin/quick").status, 503);
+    }
+    // What a killed worker has counted is forgotten.
+    let busy = workers
+        .iter()
+        .find(|worker| children(**worker).contains(&pid));
+    rowhouse::sys::process::kill(*busy.unwrap(), libc::SIGKILL).unwrap();
+    server.wait_for_workers(2);
+    eventually("a free place", || {
+        server.get("/cgi-bin/quick").status == 200
+    });
+    rowhouse::sys::process::kill(pid, libc::SIGKILL).unwrap();
 }
 
 #[test]
@@ -848,20 +883,20 @@ fn server_title(pid: i32) -> String {
 
 #[test]
 fn nothing_is_left_of_many() {
-    const REQUESTS: usize = 400;
+    const CLIENTS: usize = 64;
     // Up to four threads start scripts, and keep four descriptors each for that.
     const KEPT: usize = 16;
     let server = site("", &[("hello", "echo; echo hello; echo >&2 error")]).start();
-    let worker = server.workers()[0];
+    let worker = server.wait_for_workers(1)[0];
     let mut warm = server.connect();
     assert_eq!(warm.get("/cgi-bin/hello").status, 200);
     no_scripts_left(&server);
     let before = descriptors(worker);
     std::thread::scope(|scope| {
-        for _ in 0..16 {
+        for _ in 0..CLIENTS {
             scope.spawn(|| {
                 let mut client = server.connect();
-                for _ in 0..REQUESTS / 16 {
+                for _ in 0..10 {
                     assert_eq!(client.get("/cgi-bin/hello").text(), "hello\n");
                 }
             });

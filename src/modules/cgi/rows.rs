@@ -14,6 +14,9 @@ use crate::http::Text;
 use crate::log::level::Level;
 use crate::sys::process::{self, Account, Resource};
 
+/// Room for what more workers count than there ever are.
+const QUEUE_SIZE: &str = "32k";
+
 type Row = Directive<Settings>;
 
 const fn row(name: &'static str) -> Row {
@@ -195,7 +198,7 @@ pub const LIMITS: &[Row] = &[
         .syntax("number [queue=number] [timeout=time]")
         .default("256 queue=1024 timeout=60s")
         .between(1, 3)
-        .doc("Limits how many scripts a worker runs at a time (0: no limit), and how many requests wait, and how long; 503.")
+        .doc("Limits how many scripts run at a time (0: no limit), how many requests wait for one to end, and how long; 503. It counts for all workers together, without the directive for each.")
         .set(|s, d| {
             s.queue = Rc::new(queue(d)?);
             Ok(())
@@ -339,5 +342,10 @@ fn queue(d: &Use<'_>) -> Result<Queue, Mistake> {
         };
         understood.ok_or_else(|| d.invalid_parameter(i))?;
     }
-    Ok(Queue::new(most, length, patience))
+    // Each use of the directive is a queue of its own.
+    let span = d.span();
+    let place = (span.file, span.start);
+    let name = format!("cgi_max_processes {place:?}:{QUEUE_SIZE}");
+    let zone = d.new_zone(0, name.as_bytes())?;
+    Ok(Queue::new(most, length, patience, Some(zone)))
 }

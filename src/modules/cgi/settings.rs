@@ -106,7 +106,7 @@ impl Default for Settings {
             limits: Vec::new(),
             user: None,
             starter: Rc::default(),
-            queue: Rc::new(Queue::new(256, 1024, Duration::from_secs(60))),
+            queue: Rc::new(Queue::new(256, 1024, Duration::from_secs(60), None)),
         }
     }
 }
