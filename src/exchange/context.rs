@@ -96,6 +96,8 @@ pub struct Exchange {
     pub depth: u8,
     /// Whether an `error_page` is being served.
     pub in_error_page: bool,
+    /// Whether an error gets no page, since who asked has something else to show then.
+    pub pageless: bool,
     /// The method to act by, which an error page turns into GET.
     pub method: Method,
     /// The status that overrides the response's, as `error_page` rules.
@@ -150,6 +152,7 @@ impl Exchange {
             detached: false,
             depth: 0,
             in_error_page: false,
+            pageless: false,
             status_override: None,
             user: OnceCell::new(),
             started,

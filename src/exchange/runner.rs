@@ -329,7 +329,7 @@ fn settle(exchange: &mut Exchange, response: Response) -> Result<Response, Targe
     if !matches!(response.body, Body::Page) {
         return Ok(overridden(exchange, response));
     }
-    if response.is_silent() {
+    if response.is_silent() || exchange.pageless {
         return Ok(response);
     }
     exchange.distrust_after(response.status);

@@ -13,7 +13,7 @@ use crate::http::Method;
 use crate::log::level::Level;
 
 /// How deep subrequests may be nested.
-const MAX_DEPTH: u8 = 50;
+const MAX_DEPTH: u8 = 51;
 
 impl Exchange {
     /// A GET for `path` (decoded) with `args`, to be run by [`Exchange::run_as_subrequest`] or

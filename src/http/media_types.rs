@@ -39,10 +39,7 @@ impl MediaTypes {
 
     /// Whether a response of this type is meant; with parameters it is another type.
     pub fn contains(&self, content_type: Option<&[u8]>) -> bool {
-        let Some(content_type) = content_type.filter(|text| !text.is_empty()) else {
-            return false;
-        };
-        self.all || self.lists(content_type)
+        self.all || content_type.is_some_and(|name| self.lists(name))
     }
 }
 
@@ -67,8 +64,8 @@ mod tests {
             (Some("Text/HTML"), true, true),
             (Some("text/html; charset=x"), false, true),
             (Some("text/htm"), false, true),
-            (Some(""), false, false),
-            (None, false, false),
+            (Some(""), false, true),
+            (None, false, true),
         ];
         for (content_type, in_html, in_all) in cases {
             let content_type = content_type.map(str::as_bytes);

@@ -13,9 +13,7 @@ const MAX_CHARACTER: usize = 4;
 /// One direction of a `charset_map`.
 #[derive(Clone)]
 pub(super) struct Map {
-    /// In lower case.
     pub source: Rc<[u8]>,
-    /// In lower case.
     pub target: Rc<[u8]>,
     pub table: Rc<Table>,
 }
@@ -33,18 +31,19 @@ pub(super) enum Table {
 
 /// Reads a `charset_map` block: its two directions.
 pub(super) fn parse(d: &Use<'_>) -> Result<[Map; 2], Mistake> {
-    let [source, target] = [0, 1].map(|i| Rc::<[u8]>::from(d.arg(i).to_ascii_lowercase()));
-    if source == target {
+    let [source, target] = [0, 1].map(|i| Rc::<[u8]>::from(d.arg(i)));
+    let is_utf8 = |name: &[u8]| name.eq_ignore_ascii_case(b"utf-8");
+    if source.eq_ignore_ascii_case(&target) {
         let (source, target) = (d.lossy(0), d.lossy(1));
         let message =
             format!("\"charset_map\" between the same charsets \"{source}\" and \"{target}\"");
         return Err(d.mistake(1, message));
     }
-    if *source == *b"utf-8" {
+    if is_utf8(&source) {
         let message = "\"charset_map\" with \"utf-8\" charset should be given in the second column";
         return Err(d.mistake(0, message));
     }
-    let (there, back) = match *target == *b"utf-8" {
+    let (there, back) = match is_utf8(&target) {
         true => with_utf8(d)?,
         false => between_bytes(d)?,
     };

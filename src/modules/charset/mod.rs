@@ -8,7 +8,7 @@ mod tests;
 
 use std::rc::Rc;
 
-use self::map::{Map, Recode, Table};
+use self::map::{Map, Recode};
 use crate::config::context::{HTTP, HTTP_SERVER_LOCATION, HTTP_SERVER_LOCATION_IF};
 use crate::config::{Directive, Finish, Module, Outcome, Use, directive};
 use crate::exchange::{Exchange, Filter, Location, Response, Template};
@@ -116,7 +116,7 @@ impl Module for Charset {
         else {
             return Ok(());
         };
-        if source.eq_ignore_ascii_case(&target) || settings.table(&source, &target).is_some() {
+        if source.eq_ignore_ascii_case(&target) || settings.map(&source, &target).is_some() {
             return Ok(());
         }
         Err(block.mistake(no_map(&source, &target)))
@@ -131,7 +131,7 @@ impl Module for Charset {
 
 fn add_map(settings: &mut Settings, d: &mut Use<'_>) -> Outcome {
     let both = map::parse(d)?;
-    if settings.table(&both[0].source, &both[0].target).is_some() {
+    if settings.map(&both[0].source, &both[0].target).is_some() {
         let (source, target) = (d.lossy(0), d.lossy(1));
         let message = format!("duplicate \"charset_map\" between \"{source}\" and \"{target}\"");
         return Err(d.mistake(0, message));
@@ -148,12 +148,10 @@ fn no_map(source: &[u8], target: &[u8]) -> String {
 
 impl Settings {
     /// How to recode from one charset to another.
-    fn table(&self, source: &[u8], target: &[u8]) -> Option<&Rc<Table>> {
-        let mut maps = self.maps.iter();
-        let map = maps.find(|map| {
+    fn map(&self, source: &[u8], target: &[u8]) -> Option<&Map> {
+        self.maps.iter().find(|map| {
             map.source.eq_ignore_ascii_case(source) && map.target.eq_ignore_ascii_case(target)
-        })?;
-        Some(&map.table)
+        })
     }
 
     /// The charset the body is to have, if it is one to change.
@@ -200,7 +198,7 @@ impl Settings {
 
 impl Settings {
     /// Has `response` be in the charset `target`, if there is a way.
-    fn recode(&self, exchange: &Exchange, response: &mut Response, target: Vec<u8>) {
+    fn recode(&self, exchange: &Exchange, response: &mut Response, mut target: Vec<u8>) {
         if let Some(source) = self.source(exchange, response)
             && !source.eq_ignore_ascii_case(&target)
         {
@@ -208,12 +206,13 @@ impl Settings {
             if encoding.is_some_and(|value| !value.is_empty()) {
                 return;
             }
-            let Some(table) = self.table(&source, &target) else {
+            let Some(map) = self.map(&source, &target) else {
                 exchange.log(Level::Error, format_args!("{}", no_map(&source, &target)));
                 return;
             };
             let body = std::mem::take(&mut response.body);
-            response.body = body.transformed(Recode::new(Rc::clone(table)));
+            response.body = body.transformed(Recode::new(Rc::clone(&map.table)));
+            target = map.target.to_vec();
         }
         // A redirect's charset would be taken for that of the page it leads to.
         let redirect = matches!(

@@ -35,7 +35,7 @@ fn charsets_are_added_or_recoded_to() {
         ("/var", latin, latin, None),
         ("/type", latin, latin, None),
         ("/types", latin, latin, Some("utf-8")),
-        ("/to", latin, "X\u{20ac}\u{a9}?".as_bytes(), Some("utf-8")),
+        ("/to", latin, "X\u{20ac}\u{a9}?".as_bytes(), Some("UTF-8")),
         ("/from", wide, b"X\x80\x81&#256;", Some("A")),
         ("/from", b"\xff\xc2A\xe2\x82", b"??", Some("A")),
         ("/from", b"\xf7\xbf\xbf\xbfX", b"?X", Some("A")),

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::page::{Condition, Encoding, Failed, Page};
+use super::page::{Condition, Encoding, Failed, Include, Page};
 use super::parser::Command;
 use super::{Settings, Shared, TimeFormat};
 use crate::exchange::{Body, BodyReader, Exchange};
@@ -252,13 +252,14 @@ impl Page {
                     name,
                     shared.value(&name.to_ascii_lowercase()).unwrap_or_default(),
                 );
-                self.include(Box::pin(kept(sub, shared, name.to_vec())), wait);
+                let keeps = Include::Keeps(Box::pin(kept(sub, shared, name.to_vec())));
+                self.include(keeps, wait);
             }
             (None, Some(stub)) => {
                 let settings = Rc::clone(&self.settings);
-                self.include(Box::pin(or_stub(sub, settings, stub)), wait);
+                self.include(Include::Runs(Box::pin(or_stub(sub, settings, stub))), wait);
             }
-            (None, None) => self.include(Box::pin(body(sub)), wait),
+            (None, None) => self.include(Include::Runs(Box::pin(body(sub))), wait),
         }
         Ok(())
     }
@@ -344,8 +345,9 @@ async fn body(mut sub: Box<Exchange>) -> Body {
     sub.run_as_subrequest().await
 }
 
-/// The body, or if there is nothing in it the block that stands in for it.
+/// The body, or if there is nothing in it or an error the block that stands in for it.
 async fn or_stub(mut sub: Box<Exchange>, settings: Rc<Settings>, stub: Vec<u8>) -> Body {
+    sub.pageless = true;
     let mut reader = BodyReader::new(sub.run_as_subrequest().await);
     match reader.next().await {
         Some(Ok(first)) if !first.is_empty() => {

@@ -35,11 +35,18 @@ pub(super) enum Encoding {
     Entity,
 }
 
+/// An include that has not brought its body yet.
+pub(super) enum Include {
+    /// It runs along with those before it.
+    Runs(LocalBoxFuture<'static, Body>),
+    /// It keeps a variable, so it runs when all before it is out, which may show the old value.
+    Keeps(LocalBoxFuture<'static, Body>),
+}
+
 /// What goes out, in order.
 enum Item {
     Body(BodyReader),
-    /// An include that is running.
-    Running(LocalBoxFuture<'static, Body>),
+    Include(Include),
 }
 
 /// One page.
@@ -55,7 +62,7 @@ pub(super) struct Page {
     ended: bool,
     parser: Parser,
     queue: VecDeque<Item>,
-    /// Whether the last include in the queue must be done before parsing goes on.
+    /// Whether all of the queue must be out before parsing goes on, for the last include waits.
     waiting: bool,
     /// Whether text goes out: no condition is against it, and it belongs to no block.
     pub(super) output: bool,
@@ -113,8 +120,8 @@ impl Page {
     }
 
     /// Has what an include brings go out, and with `wait` parses nothing more before it is done.
-    pub(super) fn include(&mut self, running: LocalBoxFuture<'static, Body>, wait: bool) {
-        self.queue.push_back(Item::Running(running));
+    pub(super) fn include(&mut self, include: Include, wait: bool) {
+        self.queue.push_back(Item::Include(include));
         self.waiting = wait;
     }
 
@@ -153,7 +160,8 @@ impl Page {
                     Some(bytes) => return bytes.map(Some),
                     None => drop(self.queue.pop_front()),
                 },
-                Some(Item::Running(_)) => self.run_includes().await,
+                Some(Item::Include(_)) => self.run_includes().await,
+                None if self.waiting => self.waiting = false,
                 None if self.ended => return Ok(None),
                 None => self.read().await?,
             }
@@ -178,21 +186,22 @@ impl Page {
     async fn run_includes(&mut self) {
         let queue = &mut self.queue;
         poll_fn(|context| {
-            for item in queue.iter_mut() {
-                if let Item::Running(running) = item
-                    && let Poll::Ready(body) = running.as_mut().poll(context)
-                {
+            for (place, item) in queue.iter_mut().enumerate() {
+                let include = match item {
+                    Item::Include(Include::Runs(include)) => include,
+                    Item::Include(Include::Keeps(include)) if place == 0 => include,
+                    _ => continue,
+                };
+                if let Poll::Ready(body) = include.as_mut().poll(context) {
                     *item = Item::Body(BodyReader::new(body));
                 }
             }
             match queue.front() {
-                Some(Item::Running(_)) => Poll::Pending,
+                Some(Item::Include(_)) => Poll::Pending,
                 _ => Poll::Ready(()),
             }
         })
         .await;
-        // The one that is waited for is the last.
-        self.waiting = self.waiting && matches!(self.queue.back(), Some(Item::Running(_)));
     }
 }
 

@@ -10,6 +10,7 @@ fn site() -> Site {
          location = /loud { return 200 '$uri?$args'; }
          location = /empty { return 200 ''; }
          location = /no { return 204; }
+         location = /error { error_page 502 /loud; return 502; }
          location /silent/ { ssi_silent_errors on; alias FOLDER/; }
          location /short/ { ssi_value_length 3; alias FOLDER/; }
          location /plain/ { default_type text/plain; alias FOLDER/; }
@@ -70,6 +71,18 @@ fn commands() {
         (
             "<!--#block name='b' -->st<!--#echo var='uri' -->ub<!--#endblock --><!--#include virtual='/empty' stub='b' -->,<!--#include virtual='/no' stub='b' -->,<!--#include virtual='/loud' stub='b' -->",
             "st/emptyub,st/noub,/loud?",
+        ),
+        (
+            "<!--#block name='b' -->stub<!--#endblock --><!--#include virtual='/nothing' stub='b' -->,<!--#include virtual='/error' stub='b' -->",
+            "stub,stub",
+        ),
+        (
+            "<!--#set var='x' value='1' --><!--#include virtual='inner.html' --><!--#include virtual='/loud' set='x' --><!--#include virtual='inner.html' -->",
+            "[1][/loud?]",
+        ),
+        (
+            "<!--#set var='x' value='1' --><!--#include virtual='inner.html' wait='yes' --><!--#set var='x' value='2' -->",
+            "[1]",
         ),
         ("<!--#config errmsg='E' --><!--#wrong -->", "E"),
         (
