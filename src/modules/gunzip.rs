@@ -112,3 +112,44 @@ impl Transform for Members {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn a_bomb_goes_off_in_small_portions() {
+        const LENGTH: usize = 32 << 20;
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(&vec![0; LENGTH]).unwrap();
+        let bomb = encoder.finish().unwrap();
+        let (mut members, mut rest, mut total) = (Members::default(), &bomb[..], 0);
+        while !rest.is_empty() {
+            let mut out = Vec::new();
+            let taken = members.feed(rest, &mut out).unwrap();
+            assert!(taken > 0 && out.capacity() <= 2 << 20, "{}", out.capacity());
+            (rest, total) = (&rest[taken..], total + out.len());
+        }
+        members.finish(&mut Vec::new()).unwrap();
+        assert_eq!(total, LENGTH);
+    }
+
+    #[test]
+    fn what_is_no_whole_gzip_is_refused() {
+        let whole = b"\x1f\x8b\x08\0\0\0\0\0\0\x03\x03\0\0\0\0\0\0\0\0\0";
+        for length in 0..=whole.len() {
+            let mut members = Members::default();
+            let mut out = Vec::new();
+            let mut rest = &whole[..length];
+            while !rest.is_empty() {
+                rest = &rest[members.feed(rest, &mut out).unwrap()..];
+            }
+            let ended = members.finish(&mut out);
+            assert_eq!(ended.is_ok(), length == whole.len(), "{length}");
+        }
+        let mut members = Members::default();
+        assert!(members.feed(b"no gzip at all", &mut Vec::new()).is_err());
+    }
+}

@@ -237,3 +237,36 @@ fn from_utf8(table: &HashMap<u32, u8>, text: &[u8], out: &mut Vec<u8>) -> usize 
     }
     at
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn it_does_not_matter_how_a_body_is_cut(
+            text in prop::collection::vec(
+                prop::sample::select(&[b'a', 0x82, 0xac, 0xc2, 0xd0, 0xe2, 0xf0, 0xff][..]),
+                0..40,
+            ),
+            cuts in prop::collection::vec(0usize..40, 0..6),
+        ) {
+            let table = Rc::new(Table::FromUtf8(HashMap::from([(0x20ac, 0x80), (0x2c, b',')])));
+            let run = |parts: &[&[u8]]| {
+                let (mut recode, mut out) = (Recode::new(Rc::clone(&table)), Vec::new());
+                for part in parts {
+                    recode.feed(part, &mut out).unwrap();
+                }
+                recode.finish(&mut out).unwrap();
+                out
+            };
+            let mut cuts: Vec<_> = cuts.into_iter().map(|cut| cut.min(text.len())).collect();
+            cuts.extend([0, text.len()]);
+            cuts.sort_unstable();
+            let parts: Vec<_> = cuts.windows(2).map(|two| &text[two[0]..two[1]]).collect();
+            prop_assert_eq!(run(&parts), run(&[&text]));
+        }
+    }
+}

@@ -220,6 +220,19 @@ fn a_page_that_includes_itself_comes_to_an_end() {
 }
 
 #[test]
+fn pages_that_include_each_other_many_times_come_to_an_end() {
+    let site = site();
+    let twice = "<!--#include virtual='/many.html' -->".repeat(2);
+    site.write("many.html", &format!("x{twice}"));
+    let whole = page(&site, "/many.html");
+    let shown = whole.bytes().filter(|byte| *byte == b'x').count();
+    // Some of the includes were too deep, which counts as well.
+    assert!((1_000..=10_001).contains(&shown), "{shown}");
+    let complaint = "more than 10000 includes in one request";
+    assert!(site.log().contains(complaint));
+}
+
+#[test]
 fn which_pages_and_what_remains_of_their_heads() {
     let site = site();
     site.write("page.html", "<!--#echo var='uri' -->");
