@@ -18,7 +18,7 @@ const LARGEST_HEAD: usize = 8 * 1024;
 #[derive(Default)]
 pub struct Pool {
     inputs: Vec<Buffer>,
-    outputs: Vec<Vec<u8>>,
+    outputs: Vec<Buffer>,
     // Lent as they are, in their boxes.
     #[allow(clippy::vec_box)]
     requests: Vec<Box<Request>>,
@@ -38,7 +38,7 @@ impl Pool {
     }
 
     /// An empty output buffer.
-    pub fn take_output(&mut self) -> Vec<u8> {
+    pub fn take_output(&mut self) -> Buffer {
         self.outputs.pop().unwrap_or_default()
     }
 
@@ -56,7 +56,7 @@ impl Pool {
     }
 
     /// Takes both back, emptied.
-    pub fn give_back(&mut self, mut input: Buffer, mut output: Vec<u8>) {
+    pub fn give_back(&mut self, mut input: Buffer, mut output: Buffer) {
         if self.inputs.len() < KEPT && input.capacity() <= LARGEST_KEPT {
             input.clear();
             self.inputs.push(input);

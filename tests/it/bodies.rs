@@ -125,14 +125,20 @@ fn output_that_waits_for_a_slow_client_goes_out_once() {
          location /user { return 200 user; }",
         &[],
     );
-    let page = text(200_000);
+    let page = text(15_000);
     server.write("html/page", &page);
-    // The answers to both fill the socket while the last body is still awaited.
+    let large = text(120_000);
+    server.write("html/large", &large);
+    // The large file fills the socket, so the pages wait while the last body is looked for in vain.
     let mut client = server.connect_to(1);
-    let get = "GET /page HTTP/1.1\r\nHost: a\r\n\r\n";
-    client.send(format!("{get}{get}{}", post("/user", 10)));
-    for _ in 0..2 {
-        assert!(client.response().body == page, "a page is not whole");
+    let get = |path| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+    let pages = get("/page").repeat(3);
+    client
+        .read_slowly()
+        .send(get("/large") + &pages + &post("/user", 10));
+    assert!(client.response().body == large, "the large file differs");
+    for _ in 0..3 {
+        assert!(client.response().body == page, "a page differs");
     }
     assert_eq!(client.send(text(10)).response().text(), "user");
 

@@ -49,7 +49,9 @@ pub enum Received {
 pub struct Wire {
     connection: Rc<Connection>,
     input: RefCell<Buffer>,
-    output: RefCell<Vec<u8>>,
+    /// What was sent leaves it at once: a flush that is dropped in the middle, or that another
+    /// overtakes, sends nothing twice.
+    output: RefCell<Buffer>,
     failed: Cell<bool>,
     timed_out: Cell<bool>,
     send_timeout: Cell<Duration>,
@@ -149,14 +151,14 @@ impl Wire {
         }
     }
 
-    /// Sets how long the client may take between two reads (`send_timeout`).
+    /// Sets how long the client may take nothing of what is sent (`send_timeout`).
     pub fn set_send_timeout(&self, timeout: Duration) {
         self.send_timeout.set(timeout);
     }
 
     /// Appends to the output; it leaves with the next flush.
     pub fn write(&self, append: impl FnOnce(&mut Vec<u8>)) {
-        append(&mut self.output.borrow_mut());
+        append(self.output.borrow_mut().tail());
     }
 
     /// Whether enough output waits to be worth sending.
@@ -177,15 +179,10 @@ impl Wire {
     /// # Errors
     /// As [`Wire::flush`].
     pub async fn push(&self, more: bool) -> Result<(), Broken> {
-        let mut sent = 0;
-        while sent < self.output.borrow().len() {
-            let result = self
-                .connection
-                .io
-                .try_send(&self.output.borrow()[sent..], more);
-            sent += self.progress(result).await?;
+        while !self.output.borrow().is_empty() {
+            let result = self.behind_output(|output| self.connection.io.try_send(output, more));
+            self.progress(result).await?;
         }
-        self.output.borrow_mut().clear();
         Ok(())
     }
 
@@ -194,17 +191,14 @@ impl Wire {
     /// # Errors
     /// As [`Wire::flush`].
     pub async fn send_behind(&self, bytes: &[u8], done: &mut u64) -> Result<(), Broken> {
-        let mut front = 0;
         let length = bytes.len() as u64;
         self.send_in_turns(length, 0, done, |from, _| {
-            self.behind_output(&mut front, |output| {
+            self.behind_output(|output| {
                 let slices = [IoSlice::new(output), IoSlice::new(&bytes[from as usize..])];
                 self.connection.io.try_writev(&slices, false)
             })
         })
-        .await?;
-        self.output.borrow_mut().clear();
-        Ok(())
+        .await
     }
 
     /// Sends a range of a mapped file behind the output there is; `chunk` bytes at most before
@@ -219,19 +213,16 @@ impl Wire {
         chunk: u64,
         done: &mut u64,
     ) -> Result<(), Broken> {
-        let mut front = 0;
         let length = range.end - range.start;
         self.send_in_turns(length, chunk, done, |from, count| {
             // What is mapped has an address, so this is no loss.
             let offset = (range.start + from) as usize;
-            self.behind_output(&mut front, |output| {
+            self.behind_output(|output| {
                 let io = &self.connection.io;
                 io.try_send_mapped(output, file, offset, count)
             })
         })
-        .await?;
-        self.output.borrow_mut().clear();
-        Ok(())
+        .await
     }
 
     /// Sends a range of a file after all output; `chunk` bytes at most before others get
@@ -294,18 +285,12 @@ impl Wire {
         }
     }
 
-    /// Has `send` put something behind the output, of which `front` bytes were sent already;
-    /// the result counts only what is behind it.
-    fn behind_output(
-        &self,
-        front: &mut usize,
-        send: impl FnOnce(&[u8]) -> io::Result<usize>,
-    ) -> io::Result<usize> {
-        let output = self.output.borrow();
-        let rest = output.get(*front..).unwrap_or_default();
-        let sent = send(rest)?;
-        let of_output = sent.min(rest.len());
-        *front += of_output;
+    /// Has `send` send the output and perhaps something behind it; the result counts only that.
+    fn behind_output(&self, send: impl FnOnce(&[u8]) -> io::Result<usize>) -> io::Result<usize> {
+        let mut output = self.output.borrow_mut();
+        let sent = send(&output)?;
+        let of_output = sent.min(output.len());
+        output.consume(of_output);
         Ok(sent - of_output)
     }
 

@@ -2,12 +2,13 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
 use super::PATIENCE;
+use rowhouse::sys::socket::receive_buffer;
 
 /// One connection.
 pub struct Client {
@@ -67,6 +68,12 @@ impl Client {
         }
         self.stream.set_write_timeout(Some(PATIENCE)).unwrap();
         sent
+    }
+
+    /// Has the kernel take in little ahead of what is read here.
+    pub fn read_slowly(&mut self) -> &mut Client {
+        receive_buffer(self.stream.as_fd(), 4096).unwrap();
+        self
     }
 
     /// The same connection, to send on it while somebody else takes what comes.
