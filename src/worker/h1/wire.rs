@@ -192,6 +192,7 @@ impl Wire {
     /// As [`Wire::flush`].
     pub async fn send_behind(&self, bytes: &[u8], done: &mut u64) -> Result<(), Broken> {
         let length = bytes.len() as u64;
+        self.fit_send_buffer(length);
         self.send_in_turns(length, 0, done, |from, _| {
             self.behind_output(|output| {
                 let slices = [IoSlice::new(output), IoSlice::new(&bytes[from as usize..])];
@@ -214,6 +215,7 @@ impl Wire {
         done: &mut u64,
     ) -> Result<(), Broken> {
         let length = range.end - range.start;
+        self.fit_send_buffer(length);
         self.send_in_turns(length, chunk, done, |from, count| {
             // What is mapped has an address, so this is no loss.
             let offset = (range.start + from) as usize;
@@ -258,9 +260,6 @@ impl Wire {
         done: &mut u64,
         mut attempt: impl FnMut(u64, usize) -> io::Result<usize>,
     ) -> Result<(), Broken> {
-        if length > LONG {
-            self.fit_send_buffer();
-        }
         let chunk = if chunk == 0 { u64::MAX } else { chunk };
         let mut turn = 0;
         while *done < length {
@@ -275,8 +274,12 @@ impl Wire {
         Ok(())
     }
 
-    /// Makes the send buffer small for a client that is near, unless `sndbuf` says how large it is.
-    fn fit_send_buffer(&self) {
+    /// Makes the send buffer small if a long response is copied to a client that is near, unless
+    /// `sndbuf` says how large it is.
+    fn fit_send_buffer(&self, length: u64) {
+        if length <= LONG {
+            return;
+        }
         let socket = self.connection.io.fd();
         let is_near = || socket::tcp_info(socket).is_ok_and(|info| NEAR.contains(&info.min_rtt));
         if !socket::has_fixed_send_buffer(socket) && is_near() {
