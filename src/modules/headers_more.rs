@@ -236,10 +236,13 @@ impl Handler for Settings {
 }
 
 impl Command {
+    /// Whether it is for that media type, whatever its parameters.
     fn is_for(&self, content_type: Option<&[u8]>) -> bool {
-        self.types
-            .as_ref()
-            .is_none_or(|types| types.contains(content_type))
+        let Some(types) = &self.types else {
+            return true;
+        };
+        let media_type = content_type.and_then(|text| text.split(|byte| *byte == b';').next());
+        types.contains(media_type.map(<[u8]>::trim_ascii_end))
     }
 }
 
