@@ -53,7 +53,7 @@ pub async fn serve(exchange: &mut Exchange, store: &Store) -> Result<Response, F
 /// Upload creation (section 4.2 of the draft).
 async fn create(exchange: &mut Exchange, store: &Store) -> Result<Response, Failure> {
     let is_complete = boolean(exchange, "Upload-Complete") == Some(true);
-    let mut state = resumable::state(exchange, store)?;
+    let mut state = resumable::state(exchange)?;
     if let Some(name) = &state.name {
         store.check_name(name)?;
     }

@@ -126,7 +126,7 @@ async fn serve(
         Wish::Tus => tus::serve(exchange, &store).await,
         Wish::Ietf => ietf::serve(exchange, &store).await,
         _ => {
-            let naming = Naming::of(exchange, &store);
+            let naming = Naming::of(exchange);
             let parts = receive::receive(exchange, &store, &naming).await?;
             let stored = store.commit(parts, &naming).await?;
             let wants = digest::is_wanted(exchange);

@@ -237,13 +237,14 @@ impl<'a> Partial<'a> {
             true => Err(Failure::silent(Status::CLOSE)),
             false => Ok(()),
         };
-        let mut room = self.store.room()?;
+        let mut room = self.store.room().await?;
         let mut pace = Pace::new(self.store.settings.limit_rate);
         let mut buffer = Vec::new();
         let mut reported = self.offset;
         while pull(exchange, &mut buffer, proceed).await? > 0 {
             self.check_end(self.offset + buffer.len() as u64)?;
-            room.take(buffer.len() as u64)?;
+            room.prepare(buffer.len() as u64).await?;
+            room.take(buffer.len() as u64);
             self.write(&buffer)?;
             if let Some(check) = &mut check {
                 check.update(&buffer);

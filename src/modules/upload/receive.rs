@@ -28,7 +28,7 @@ pub struct Naming {
 
 impl Naming {
     /// PUT names its file by the URI; POST rather by `Content-Disposition`.
-    pub fn of(exchange: &Exchange, _: &Store) -> Naming {
+    pub fn of(exchange: &Exchange) -> Naming {
         let (rest, is_path) = rest_of_path(exchange);
         let by_uri = clean(rest);
         let disposition = field(exchange, "Content-Disposition").and_then(of_disposition);
@@ -111,17 +111,21 @@ pub async fn receive(
     let mut sorter = Sorter::new(
         store,
         content_type.filter(|_| exchange.method == Method::Post),
-    )?;
+    )
+    .await?;
     if sorter.form.is_none() {
         if let Some(name) = &naming.name {
             store.check_name(name)?;
         }
-        sorter.announce(exchange.request.framing.content_length.unwrap_or(0))?;
+        sorter
+            .announce(exchange.request.framing.content_length.unwrap_or(0))
+            .await?;
     }
     let mut checks = digest::checks_of(exchange);
     let mut pace = Pace::new(store.settings.limit_rate);
     let mut buffer = Vec::new();
     while pull(exchange, &mut buffer, || Ok(())).await? > 0 {
+        sorter.prepare(buffer.len() as u64).await?;
         sorter.take(&buffer)?;
         checks.iter_mut().for_each(|check| check.update(&buffer));
         pace.keep(buffer.len()).await;
@@ -194,12 +198,12 @@ pub struct Sorter<'a> {
 
 impl<'a> Sorter<'a> {
     /// For a body of that media type, if it was given one.
-    pub fn new(store: &'a Store, content_type: Option<&[u8]>) -> Result<Sorter<'a>, Failure> {
+    pub async fn new(store: &'a Store, content_type: Option<&[u8]>) -> Result<Sorter<'a>, Failure> {
         let limit = store.settings.max_part_header_len;
         let form = content_type.and_then(|content_type| Multipart::new(content_type, limit));
         let mut sorter = Sorter {
             store,
-            room: store.room()?,
+            room: store.room().await?,
             form,
             parts: Vec::new(),
             fields: 0,
@@ -211,8 +215,8 @@ impl<'a> Sorter<'a> {
     }
 
     /// Refuses a file of a known length that can't be stored, before it comes.
-    fn announce(&mut self, length: u64) -> Result<(), Failure> {
-        self.room.check(length)?;
+    async fn announce(&mut self, length: u64) -> Result<(), Failure> {
+        self.prepare(length).await?;
         match self.store.settings.max_file_size {
             0 => Ok(()),
             limit if length <= limit => Ok(()),
@@ -220,7 +224,12 @@ impl<'a> Sorter<'a> {
         }
     }
 
-    /// Takes the next bytes, however they are cut.
+    /// Sees to it that there is room for so many bytes, of which the files are a part.
+    pub async fn prepare(&mut self, bytes: u64) -> Result<(), Failure> {
+        self.room.prepare(bytes).await
+    }
+
+    /// Takes the next bytes, however they are cut; there must be room for them.
     pub fn take(&mut self, mut input: &[u8]) -> Result<(), Failure> {
         let Some(mut form) = self.form.take() else {
             return self.content(input);
@@ -311,7 +320,7 @@ impl<'a> Sorter<'a> {
             Content::File { name, file, .. } => {
                 let limit = settings.max_file_size;
                 if limit == 0 || file.length + bytes.len() as u64 <= limit {
-                    self.room.take(bytes.len() as u64)?;
+                    self.room.take(bytes.len() as u64);
                     return file.append(bytes);
                 }
                 if part.field.is_none() {

@@ -20,8 +20,8 @@ use crate::http::{KnownHeader, Method, Status};
 const READ: usize = 128 << 10;
 
 /// What is to become of an upload that the request begins.
-pub fn state(exchange: &Exchange, store: &Store) -> Result<State, Failure> {
-    let naming = Naming::of(exchange, store);
+pub fn state(exchange: &Exchange) -> Result<State, Failure> {
+    let naming = Naming::of(exchange);
     if naming.is_path {
         let message = "the URI names a folder, and uploads make none";
         return Err(Failure::of_client(Status::CONFLICT, message));
@@ -135,7 +135,8 @@ async fn whole(store: &Store, partial: &mut Partial<'_>) -> Result<Vec<Part>, Fa
     let (mut file, path, digest) = partial.take_content()?;
     let reread = |error| Failure::of_file("reading", &path, &error);
     if let Some(form) = &partial.state.form {
-        let mut sorter = Sorter::new(store, Some(form.as_bytes()))?;
+        let mut sorter = Sorter::new(store, Some(form.as_bytes())).await?;
+        sorter.prepare(size).await?;
         let sorted = each_piece(&mut file, size, |piece| sorter.take(piece)).await;
         let _ = std::fs::remove_file(&path);
         sorted.map_err(reread)??;

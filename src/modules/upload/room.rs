@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::failure::Failure;
 use super::store::{Store, depth, files_in};
+use crate::event::{Work, offload};
 use crate::http::Status;
 use crate::sys::fs as system;
 
@@ -14,9 +15,9 @@ const RECKON: u64 = 16 << 20;
 
 impl Store {
     /// Fails if the store holds more than its quota, what is hidden included.
-    pub fn check_quota(&self) -> Result<(), Failure> {
+    pub async fn check_quota(&self) -> Result<(), Failure> {
         match self.settings.quota {
-            quota if quota > 0 && self.used() > quota => Err(self.over_quota()),
+            quota if quota > 0 && self.used().await? > quota => Err(self.over_quota()),
             _ => Ok(()),
         }
     }
@@ -30,22 +31,29 @@ impl Store {
         Failure::of_client(Status::INSUFFICIENT_STORAGE, message)
     }
 
-    /// The bytes that all files of the store hold.
-    fn used(&self) -> u64 {
-        let stored = files_in(&self.folder, depth(self.settings.store_levels));
-        let hidden = files_in(&self.hidden, depth(self.settings.state_levels));
-        let files = stored.iter().chain(&hidden);
-        files.map(|(_, metadata)| metadata.len()).sum()
+    /// The bytes that all files of the store hold. There may be many, so a thread counts them.
+    async fn used(&self) -> Result<u64, Failure> {
+        let stored = (self.folder.clone(), depth(self.settings.store_levels));
+        let hidden = (self.hidden.clone(), depth(self.settings.state_levels));
+        let counting = offload(Work::Files, move || {
+            let folders = [stored, hidden];
+            let files = folders
+                .iter()
+                .flat_map(|(folder, depth)| files_in(folder, *depth));
+            files.map(|(_, metadata)| metadata.len()).sum()
+        });
+        let failed = |error| Failure::of_file("counting the files of", &self.folder, &error);
+        counting.await.map_err(failed)
     }
 
     /// The bytes that may still come: an account for one upload.
-    pub fn room(&self) -> Result<Room<'_>, Failure> {
+    pub async fn room(&self) -> Result<Room<'_>, Failure> {
         let mut room = Room {
             store: self,
             left: 0,
             reckon: 0,
         };
-        room.reckon(0)?;
+        room.reckon(0).await?;
         Ok(room)
     }
 }
@@ -59,26 +67,25 @@ pub struct Room<'a> {
 }
 
 impl Room<'_> {
-    /// Takes room for bytes about to be written.
+    /// Sees to it that so many bytes can be taken.
     ///
     /// # Errors
-    /// 507 if there is none.
-    pub fn take(&mut self, bytes: u64) -> Result<(), Failure> {
-        if bytes >= self.reckon {
-            self.reckon(bytes)?;
+    /// 507 if there is no room for them.
+    pub async fn prepare(&mut self, bytes: u64) -> Result<(), Failure> {
+        match bytes >= self.reckon {
+            true => self.reckon(bytes).await,
+            false => Ok(()),
         }
-        self.reckon = self.reckon.saturating_sub(bytes);
-        self.left -= bytes;
-        Ok(())
     }
 
-    /// Fails if so much can't be had, without taking it.
-    pub fn check(&mut self, bytes: u64) -> Result<(), Failure> {
-        self.reckon(bytes)
+    /// Takes room for bytes about to be written.
+    pub fn take(&mut self, bytes: u64) {
+        self.reckon = self.reckon.saturating_sub(bytes);
+        self.left = self.left.saturating_sub(bytes);
     }
 
     /// Looks how much is left, others' writing included.
-    fn reckon(&mut self, needed: u64) -> Result<(), Failure> {
+    async fn reckon(&mut self, needed: u64) -> Result<(), Failure> {
         let settings = &self.store.settings;
         self.left = u64::MAX;
         if settings.min_free > 0 {
@@ -95,7 +102,7 @@ impl Room<'_> {
             }
         }
         if settings.quota > 0 {
-            let used = self.store.used();
+            let used = self.store.used().await?;
             self.left = self.left.min(settings.quota.saturating_sub(used));
             if self.left < needed || used > settings.quota {
                 return Err(self.store.over_quota());

@@ -169,7 +169,7 @@ impl Store {
     /// Gives whole files their names. Either all of them are stored or none is.
     pub async fn commit(&self, parts: Vec<Part>, naming: &Naming) -> Result<Vec<Stored>, Failure> {
         let mut stored = Vec::with_capacity(parts.len());
-        self.check_quota()?;
+        self.check_quota().await?;
         self.sync_files(&parts).await?;
         for part in parts {
             let kind = match part.content {

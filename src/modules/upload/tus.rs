@@ -81,7 +81,7 @@ async fn create(exchange: &mut Exchange, store: &Store) -> Result<Response, Fail
     }
     let mut state = State {
         form: None,
-        ..resumable::state(exchange, store)?
+        ..resumable::state(exchange)?
     };
     let metadata = field(exchange, "Upload-Metadata").and_then(|m| std::str::from_utf8(m).ok());
     if let Some(metadata) = metadata {

@@ -86,7 +86,7 @@ pub async fn hand_over(
         is_path: false,
     };
     let parts = receive::receive(exchange, &store, &naming).await?;
-    store.check_quota()?;
+    store.check_quota().await?;
     store.sync_files(&parts).await?;
     let stored = Rc::new(Kept::new(settings));
     let mut form = Form::new(&boundary, settings.handover.max_output);
