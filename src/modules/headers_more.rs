@@ -225,7 +225,7 @@ impl Filter for Settings {
 impl Handler for Settings {
     fn handle<'a>(&'a self, exchange: &'a mut Exchange) -> Step<'a> {
         for command in &self.input {
-            if command.is_for(media_type(exchange)) {
+            if command.is_for(exchange.request.known(KnownHeader::ContentType)) {
                 for change in &command.changes {
                     change.apply_to_request(exchange, command.replace);
                 }
@@ -233,13 +233,6 @@ impl Handler for Settings {
         }
         Step::Declined
     }
-}
-
-/// What the request's body is, without parameters such as its charset.
-fn media_type(exchange: &Exchange) -> Option<&[u8]> {
-    let whole = exchange.request.known(KnownHeader::ContentType)?;
-    let end = memchr::memchr(b';', whole).unwrap_or(whole.len());
-    Some(whole[..end].trim_ascii_end())
 }
 
 impl Command {
