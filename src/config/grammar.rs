@@ -7,7 +7,7 @@
 use std::rc::Rc;
 
 use nom::branch::alt;
-use nom::bytes::complete::{is_a, is_not, take, take_while};
+use nom::bytes::complete::{is_a, take, take_while, take_while1};
 use nom::character::complete::{char, one_of};
 use nom::combinator::{eof, map, not, recognize, value};
 use nom::multi::{many0_count, many1_count};
@@ -52,15 +52,16 @@ fn variable(input: &[u8]) -> Parsed<'_, &[u8]> {
 }
 
 fn bare(input: &[u8]) -> Parsed<'_, Token<'_>> {
-    let plain = is_not(" \t\r\n;{\\$");
+    let plain = take_while1(|byte| !b" \t\r\n;{\\$".contains(&byte));
     let word = recognize(many1_count(alt((plain, escape, variable))));
     map(word, |raw| Token::Word { raw, quoted: false }).parse(input)
 }
 
-fn quoted<'a>(mark: char, stops: &'static str) -> impl FnMut(&'a [u8]) -> Parsed<'a, Token<'a>> {
+fn quoted<'a>(mark: u8) -> impl FnMut(&'a [u8]) -> Parsed<'a, Token<'a>> {
     move |input| {
-        let inside = recognize(many0_count(alt((is_not(stops), escape))));
-        let word = delimited(char(mark), inside, char(mark));
+        let plain = take_while1(|byte| byte != mark && byte != b'\\');
+        let inside = recognize(many0_count(alt((plain, escape))));
+        let word = delimited(char(mark.into()), inside, char(mark.into()));
         map(word, |raw| Token::Word { raw, quoted: true }).parse(input)
     }
 }
@@ -72,8 +73,8 @@ fn token(input: &[u8]) -> Parsed<'_, Token<'_>> {
         value(Token::Semicolon, char(';')),
         value(Token::Open, char('{')),
         value(Token::Close, char('}')),
-        quoted('"', "\"\\"),
-        quoted('\'', "'\\"),
+        quoted(b'"'),
+        quoted(b'\''),
         preceded(not(one_of("\"'")), bare),
     ))
     .parse(input)

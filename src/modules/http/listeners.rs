@@ -100,12 +100,13 @@ impl Addresses {
                     .add_pattern(pattern.clone(), number, Rc::clone(host));
                 continue;
             }
-            let text = String::from_utf8_lossy(&name.text);
+            let text = || String::from_utf8_lossy(&name.text);
             match bound.hosts.add(&name.text, Rc::clone(host)) {
                 Ok(()) => {}
                 Err(NameError::Conflict) => {
                     let message = format!(
-                        "conflicting server name \"{text}\" on {}, ignored",
+                        "conflicting server name \"{}\" on {}, ignored",
+                        text(),
                         bound.options.address
                     );
                     mistakes.push(Mistake::warn(name.span, message));
@@ -114,7 +115,8 @@ impl Addresses {
                     mistakes.push(Mistake::emerg(
                         name.span,
                         format!(
-                            "invalid server name or wildcard \"{text}\" on {}",
+                            "invalid server name or wildcard \"{}\" on {}",
+                            text(),
                             bound.options.address
                         ),
                     ));
