@@ -75,6 +75,7 @@ struct Thread {
     /// How many loops this thread has had.
     loops: Cell<u32>,
     running: Cell<bool>,
+    occasion: Cell<u64>,
     stop: Cell<Stop>,
     current: Cell<TaskId>,
     reading: Cell<Option<Reading>>,
@@ -90,6 +91,7 @@ thread_local! {
         id: THREADS.fetch_add(1, Ordering::Relaxed),
         loops: const { Cell::new(0) },
         running: Cell::new(false),
+        occasion: const { Cell::new(0) },
         stop: Cell::new(Stop::No),
         current: const { Cell::new(TaskId::MAX) },
         reading: const { Cell::new(None) },
@@ -116,6 +118,24 @@ pub(super) fn current_task() -> TaskId {
 pub(super) fn reading() -> Reading {
     let reading = THREAD.try_with(|thread| thread.reading.get());
     reading.ok().flatten().unwrap_or_else(Reading::take)
+}
+
+/// The present occasion. What is seen of the world outside may be taken to stay so until the next
+/// one, which comes with each turn of the loop and each call of [`new_occasion`]. Where no loop
+/// runs, every call is one.
+pub fn occasion() -> u64 {
+    THREAD.with(|thread| {
+        if !thread.running.get() {
+            new_occasion();
+        }
+        thread.occasion.get()
+    })
+}
+
+/// Something has happened that may have changed what was seen, or has come after such a change:
+/// bytes from a client, a request that does more than read.
+pub fn new_occasion() {
+    THREAD.with(|thread| thread.occasion.set(thread.occasion.get() + 1));
 }
 
 /// Ends [`Loop::run`] after this turn; tasks that are left are dropped.
@@ -371,6 +391,7 @@ fn collect(thread: &Thread) -> io::Result<()> {
     };
     let mut wake = |task| queue.push(task);
     let result = reactor.wait(timeout, &mut wake);
+    new_occasion();
     let reading = Reading::take();
     thread.reading.set(Some(reading));
     reactor.expire(reading.instant, &mut wake);

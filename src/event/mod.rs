@@ -22,7 +22,7 @@ mod timer;
 mod wheel;
 
 pub use child::Child;
-pub use executor::{Loop, Review, block_on, spawn, stop, stop_gracefully};
+pub use executor::{Loop, Review, block_on, new_occasion, occasion, spawn, stop, stop_gracefully};
 pub use io::{Hangup, HangupWait, Io, Ready};
 pub use notify::{Notified, Notify};
 pub use offload::{Work, offload};

@@ -23,7 +23,7 @@ pub struct CacheSettings {
     pub max: usize,
     /// An entry unused for so long goes.
     pub inactive: Duration,
-    /// For so long an entry is believed; zero: every look-up asks `stat`.
+    /// For so long an entry is believed; zero: `stat` is asked on every occasion.
     pub valid: Duration,
     /// An entry keeps its descriptor only if it was used that often within `inactive`.
     pub min_uses: u32,
@@ -55,6 +55,8 @@ struct Entry {
     mode: SymlinkMode,
     /// When it was last found true.
     checked: Instant,
+    /// On which occasion that was.
+    occasion: u64,
     /// When it was last used.
     used: Instant,
     uses: u32,
@@ -111,6 +113,7 @@ impl FileCache {
                 return None;
             }
             entry.checked = now;
+            entry.occasion = event::occasion();
         }
         let found = entry.found.clone();
         self.close_if_rare(entry);
@@ -130,6 +133,7 @@ impl FileCache {
             found: found.clone(),
             mode,
             checked: now,
+            occasion: event::occasion(),
             used: now,
             uses: 1,
         };
@@ -146,7 +150,8 @@ impl FileCache {
 
     fn is_fresh(&self, entry: &Entry, now: Instant) -> bool {
         let remembered = self.settings.errors || entry.found.is_ok();
-        remembered && now.since(entry.checked) < self.settings.valid
+        let is_young = now.since(entry.checked) < self.settings.valid;
+        remembered && (is_young || entry.occasion == event::occasion())
     }
 
     /// A file not used `min_uses` times yet is not kept open.
@@ -213,4 +218,38 @@ fn is_unchanged(entry: &Entry, path: &[u8], want: Want, symlinks: Symlinks) -> b
 pub fn is_settled(file: &OpenFile) -> bool {
     let (now, _) = event::unix_time();
     file.stat.size <= MAX_REMEMBERED && now - file.stat.ctime > SETTLED_AFTER
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::ffi::OsStrExt;
+
+    #[test]
+    fn a_file_is_looked_at_once_an_occasion() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let write = {
+            let path = path.clone();
+            move |text: &str| std::fs::write(&path, text).unwrap()
+        };
+        let sizes = event::block_on(async move {
+            let cache = FileCache::new(CacheSettings::default());
+            let size = || {
+                let path = path.as_os_str().as_bytes();
+                let found = cache.look_up(path, Want::Info, Symlinks::default());
+                found.unwrap().stat.size
+            };
+            write("one");
+            let first = size();
+            write("three");
+            let same = size();
+            event::new_occasion();
+            let next = size();
+            write("eleven");
+            event::yield_now().await;
+            [first, same, next, size()]
+        });
+        assert_eq!(sizes.unwrap(), [3, 3, 5, 6]);
+    }
 }

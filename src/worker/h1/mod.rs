@@ -23,7 +23,7 @@ use self::wire::Wire;
 use crate::event::{self, Hangup, Raced};
 use crate::exchange::counters::{Gauge, READING, WRITING};
 use crate::exchange::{BodyError, Connection, Exchange, Response, runner};
-use crate::http::Status;
+use crate::http::{Method, Status};
 use crate::log::level::Level;
 use crate::worker::pool::with_pool;
 
@@ -72,6 +72,9 @@ pub async fn burst(connection: Rc<Connection>) -> After {
         if served.is_ok() && !goes_on {
             let _ = wire.flush().await;
             closing::close(&wire, &exchange, false).await;
+        }
+        if !matches!(exchange.request.method(), Method::Get | Method::Head) {
+            event::new_occasion();
         }
         wire.set_keepalive_timeout(exchange.location.core.keepalive_timeout);
         with_pool(|pool| pool.keep_request(exchange.request));

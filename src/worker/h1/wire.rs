@@ -143,7 +143,10 @@ impl Wire {
         loop {
             match self.connection.io.try_recv(out, at_most) {
                 Ok(0) => return Some(Received::End),
-                Ok(_) => return Some(Received::Bytes),
+                Ok(_) => {
+                    event::new_occasion();
+                    return Some(Received::Bytes);
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
                 Err(_) => return Some(self.fail()),
