@@ -70,7 +70,8 @@ pub async fn burst(connection: Rc<Connection>) -> After {
         let served = counted::<WRITING, _>(pin!(serve(&wire, &mut exchange))).await;
         let goes_on = served.is_ok() && exchange.keep_alive;
         if served.is_ok() && !goes_on {
-            let _ = wire.flush().await;
+            // More follows, though no bytes: the end of the connection, in the same packet.
+            let _ = wire.push(true).await;
             closing::close(&wire, &exchange, false).await;
         }
         if !matches!(exchange.request.method(), Method::Get | Method::Head) {
