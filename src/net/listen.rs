@@ -66,8 +66,7 @@ pub struct ListenOptions {
     pub set: bool,
     /// `reuseport`: a socket for each worker.
     pub reuseport: bool,
-    /// `deferred`: a connection is accepted once its client has said something, as a rule. It is
-    /// then answered without waiting for it, which saves a third of what such a connection costs.
+    /// `deferred`.
     pub deferred: bool,
     /// `backlog=`.
     pub backlog: i32,
@@ -100,7 +99,7 @@ impl ListenOptions {
             bind: false,
             set: false,
             reuseport: false,
-            deferred: true,
+            deferred: false,
             backlog: 511,
             rcvbuf: None,
             sndbuf: None,
@@ -482,7 +481,7 @@ mod tests {
         let first = open_all(&[loopback()], &[], &log).unwrap();
         let again = ListenOptions {
             backlog: 5,
-            deferred: false,
+            deferred: true,
             ..ListenOptions::new(first[0].address().clone())
         };
         let second = open_all(&[again.clone(), loopback()], &first, &log).unwrap();

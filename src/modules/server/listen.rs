@@ -23,13 +23,13 @@ pub(super) const ROW: Row = directive("listen")
     .syntax(
         "address[:port] | port | unix:path [default_server] [ssl] [http2 | quic] \
          [proxy_protocol] [setfib=number] [fastopen=number] [backlog=number] [rcvbuf=size] \
-         [sndbuf=size] [accept_filter=filter] [deferred[=on|off]] [bind] [ipv6only=on|off] [reuseport] \
+         [sndbuf=size] [accept_filter=filter] [deferred] [bind] [ipv6only=on|off] [reuseport] \
          [multipath] [so_keepalive=on|off|[keepidle]:[keepintvl]:[keepcnt]]",
     )
     .default("*:80 | *:8000")
     .contexts(SERVER)
     .at_least(1)
-    .doc("Names an address the server answers at, and how its socket is opened. Unless it says deferred=off, connections are accepted once their clients have sent something, or after about a second.")
+    .doc("Names an address the server answers at, and how its socket is opened.")
     .repeat(listen);
 
 fn listen(server: &mut ServerBlock, d: &mut Use<'_>) -> Outcome {
@@ -122,13 +122,6 @@ fn valued_parameter(options: &mut ListenOptions, d: &Use<'_>, i: usize) -> Outco
                     let value = String::from_utf8_lossy(value);
                     return Err(d.mistake(i, format!("invalid ipv6only flags \"{value}\"")));
                 }
-            }
-        }
-        b"deferred" => {
-            options.deferred = match value {
-                b"on" => true,
-                b"off" => false,
-                _ => return Err(d.invalid_parameter(i)),
             }
         }
         b"so_keepalive" => options.so_keepalive = Some(keep_alive(d, i, value)?),
