@@ -27,7 +27,7 @@ const RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// How long a deferred connection may stay silent before it is accepted all the same, in seconds:
 /// as little as the kernel allows.
-const DEFER_SECONDS: i32 = 1;
+pub const DEFER_SECONDS: i32 = 1;
 
 /// `so_keepalive=`: whether the kernel probes silent connections, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

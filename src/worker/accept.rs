@@ -6,12 +6,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::connection::Task;
+use super::rush::Rush;
 use crate::event::{self, Io, Loop, Review};
 use crate::exchange::counters::Count;
 use crate::exchange::{Connection, Listener, ListeningSocket, Runtime};
 use crate::log::errno::Errno;
 use crate::log::level::Level;
 use crate::net::address::Address;
+use crate::net::listen::DEFER_SECONDS;
 use crate::sys::socket;
 
 /// Connections taken from one listener before others get their turn.
@@ -34,24 +36,26 @@ pub struct Acceptor {
 impl Acceptor {
     /// Accepts on one socket until the task is dropped.
     pub async fn accept(self: Rc<Self>, socket: usize, fd: OwnedFd) {
-        let io = Io::new_exclusive(fd);
         let Some(socket) = self.runtime.sockets.get(socket) else {
             return;
         };
+        let mut gate = Gate::new(fd, socket);
         loop {
             while self.turns.connections() >= self.runtime.events.worker_connections {
                 self.make_room().await;
             }
-            if io.readable(None).await.is_err() {
-                return;
+            match gate.io.readable(gate.rush.deadline()).await {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => {}
+                Err(_) => return,
             }
-            if let Err(error) = self.accept_batch(&io, socket) {
-                self.runtime.error_log.log(
-                    Level::Crit,
-                    None,
-                    format_args!("accept4() failed {}", Errno(&error)),
-                );
-                event::sleep(self.runtime.events.accept_mutex_delay).await;
+            match self.accept_batch(&gate.io, socket) {
+                Ok(accepted) => gate.passed(accepted),
+                Err(error) => {
+                    let message = format_args!("accept4() failed {}", Errno(&error));
+                    self.runtime.error_log.log(Level::Crit, None, message);
+                    event::sleep(self.runtime.events.accept_mutex_delay).await;
+                }
             }
         }
     }
@@ -73,8 +77,9 @@ impl Acceptor {
         }
     }
 
-    /// Takes what waits, up to the batch's size; an error means no more can be taken for now.
-    fn accept_batch(&self, io: &Io, socket: &ListeningSocket) -> io::Result<()> {
+    /// Takes what waits, up to the batch's size, and says how many that were; an error means no
+    /// more can be taken for now.
+    fn accept_batch(&self, io: &Io, socket: &ListeningSocket) -> io::Result<usize> {
         let batch = if self.runtime.events.multi_accept {
             BATCH * 8
         } else {
@@ -85,17 +90,18 @@ impl Acceptor {
             .events
             .worker_connections
             .saturating_sub(self.turns.connections());
-        for count in 0..batch.min(room) {
+        let most = batch.min(room);
+        for count in 0..most {
             match io.try_accept() {
                 Ok((fd, peer)) => self.accepted(fd, peer, socket),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(count),
                 Err(error) if is_of_the_connection(&error) => {}
                 // Without a descriptor to spare, the kernel says so even if nobody waits any more.
-                Err(_) if count > 0 => return Ok(()),
+                Err(_) if count > 0 => return Ok(count),
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(most)
     }
 
     fn accepted(&self, fd: OwnedFd, peer: Address, socket: &ListeningSocket) {
@@ -104,6 +110,48 @@ impl Acceptor {
         let connection = Connection::new(Io::new(fd), peer, listener);
         Count::Handled.increase();
         self.turns.spawn_connection(Task::new(Rc::new(connection)));
+    }
+}
+
+/// Where connections come in, and in what numbers.
+struct Gate {
+    io: Io,
+    rush: Rush,
+    /// Whether the kernel may be told to keep connections back: not where `listen` has said so.
+    is_free: bool,
+}
+
+impl Gate {
+    fn new(fd: OwnedFd, socket: &ListeningSocket) -> Gate {
+        Gate {
+            io: Io::new_exclusive(fd),
+            rush: Rush::default(),
+            is_free: socket.options.address.ip().is_some() && !socket.options.deferred,
+        }
+    }
+
+    /// Notes how many connections have come in.
+    fn passed(&mut self, accepted: usize) {
+        if self.is_free
+            && let Some(is_on) = self.rush.note(accepted, event::now())
+        {
+            self.keep_back(is_on);
+        }
+    }
+
+    fn keep_back(&self, silent_ones: bool) {
+        let seconds = if silent_ones { DEFER_SECONDS } else { 0 };
+        // If it fails, connections come as they always do.
+        let _ = socket::defer_accept(self.io.fd(), seconds);
+    }
+}
+
+impl Drop for Gate {
+    /// The socket outlives this worker.
+    fn drop(&mut self) {
+        if self.rush.is_on() {
+            self.keep_back(false);
+        }
     }
 }
 

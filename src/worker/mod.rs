@@ -9,6 +9,7 @@ mod connection;
 mod driver;
 mod h1;
 mod pool;
+mod rush;
 
 use std::cell::{Cell, RefCell};
 use std::io;
