@@ -183,7 +183,7 @@ impl Default for Core {
             default_type: Rc::from(&b"text/plain"[..]),
             sendfile: false,
             sendfile_max_chunk: 2 << 20,
-            sendfile_min_size: 16 << 20,
+            sendfile_min_size: 1 << 20,
             tcp_nopush: false,
             tcp_nodelay: true,
             send_timeout: Duration::from_secs(60),

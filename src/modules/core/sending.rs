@@ -17,7 +17,7 @@ pub(super) const ROWS: &[Row] = &[
         .set(|s, d| d.size(0).map(|size| s.edit().sendfile_max_chunk = size)),
     row("sendfile_min_size", HTTP_SERVER_LOCATION)
         .syntax("size")
-        .default("16m")
+        .default("1m")
         .doc("Sends shorter files from memory the kernel shares with the server, which takes it less time than sendfile.")
         .set(|s, d| d.size(0).map(|size| s.edit().sendfile_min_size = size)),
     flag("tcp_nopush", HTTP_SERVER_LOCATION, "off")
