@@ -65,8 +65,14 @@ struct Matched {
     subject: Vec<u8>,
 }
 
-/// The variables written during a request; a subrequest shares those of its parent.
-type Slots = Rc<RefCell<Vec<Option<Rc<[u8]>>>>>;
+/// What a request and its subrequests have in common, whoever sets it.
+#[derive(Default)]
+struct Shared {
+    /// The variables written during the request.
+    slots: RefCell<Vec<Option<Rc<[u8]>>>>,
+    /// See [`Exchange::id`].
+    id: OnceCell<[u8; 16]>,
+}
 
 /// One request, where it has come to, and what is noted on the way.
 pub struct Exchange {
@@ -119,13 +125,12 @@ pub struct Exchange {
     notes: Vec<Rc<dyn Any>>,
     carried: Option<Box<Response>>,
     matched: RefCell<Matched>,
-    slots: OnceCell<Slots>,
+    shared: OnceCell<Rc<Shared>>,
     nesting: Cell<u8>,
     redirects: u8,
     /// Whether its body was found too large, so that nobody will read it.
     body_refused: bool,
     response: RefCell<Response>,
-    id: OnceCell<[u8; 16]>,
 }
 
 impl Exchange {
@@ -163,12 +168,11 @@ impl Exchange {
             notes: Vec::new(),
             carried: None,
             matched: RefCell::default(),
-            slots: OnceCell::new(),
+            shared: OnceCell::new(),
             nesting: Cell::new(0),
             redirects: MAX_REDIRECTS,
             body_refused: false,
             response: RefCell::new(Response::new(Status(0))),
-            id: OnceCell::new(),
         }
     }
 
@@ -231,7 +235,7 @@ impl Exchange {
 
     /// Sixteen random bytes, the same for as long as the request lasts (`$request_id`).
     pub fn id(&self) -> &[u8; 16] {
-        self.id.get_or_init(random::bytes)
+        self.shared().id.get_or_init(random::bytes)
     }
 
     /// How many bytes of the request were taken in: head, body and framing (`$request_length`).
@@ -241,13 +245,13 @@ impl Exchange {
 
     /// The value of a slot, handed to `use_value`; `None` if it was not set.
     pub fn with_slot<R>(&self, slot: usize, use_value: impl FnOnce(&[u8]) -> R) -> Option<R> {
-        let slots = self.slots.get()?.borrow();
+        let slots = self.shared.get()?.slots.borrow();
         slots.get(slot)?.as_deref().map(use_value)
     }
 
     /// Sets or clears a slot.
     pub fn set_slot(&self, slot: usize, value: Option<Rc<[u8]>>) {
-        let mut slots = self.slots.get_or_init(Rc::default).borrow_mut();
+        let mut slots = self.shared().slots.borrow_mut();
         if slots.len() <= slot {
             slots.resize(self.server.slots.max(slot + 1), None);
         }
@@ -266,16 +270,14 @@ impl Exchange {
         Some(result)
     }
 
-    /// Has variables be the same here and in `other`, a subrequest of it, whoever sets them.
-    pub(super) fn share_slots(&mut self, other: &Exchange) {
-        let slots = other.slots.get_or_init(Rc::default);
-        self.slots = OnceCell::from(Rc::clone(slots));
+    fn shared(&self) -> &Rc<Shared> {
+        self.shared.get_or_init(Rc::default)
     }
 
-    /// Takes over by which id the request goes, who counts as its client, who has proved to be its
-    /// user, and what was noted of it, for a subrequest.
-    pub(super) fn copy_identity(&mut self, other: &Exchange) {
-        self.id = OnceCell::from(*other.id());
+    /// Makes this one serve the request of `other`: what they share stays the same for both; who
+    /// counts as the client, who has proved to be its user and what was noted so far is taken over.
+    pub(super) fn relate_to(&mut self, other: &Exchange) {
+        self.shared = OnceCell::from(Rc::clone(other.shared()));
         self.user.clone_from(&other.user);
         self.client.clone_from(&other.client);
         self.notes.clone_from(&other.notes);

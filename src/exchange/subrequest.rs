@@ -60,8 +60,7 @@ impl Exchange {
         );
         related.body = self.body.shared();
         related.detached = self.detached;
-        related.share_slots(self);
-        related.copy_identity(self);
+        related.relate_to(self);
         Box::new(related)
     }
 
