@@ -9,6 +9,7 @@ pub mod cookie;
 pub mod date;
 pub mod escape;
 pub mod header;
+pub mod hex;
 pub mod host;
 pub mod known;
 pub mod media_types;

@@ -6,7 +6,7 @@ use crate::config::{Directive, Module};
 use crate::exchange::{Body, Exchange, FileBody, Handler, Location, Phase, Response, Step};
 use crate::files::{FileError, OpenFile, Want};
 use crate::http::escape::{Escape, escape};
-use crate::http::{Method, Status, Text};
+use crate::http::{Method, Status, Text, hex};
 use crate::log::level::Level;
 
 /// Files and redirects to folders; always there, without directives of its own.
@@ -112,19 +112,11 @@ pub fn whole(exchange: &Exchange, file: Rc<OpenFile>) -> Response {
 pub fn etag(mtime: i64, size: u64) -> Text {
     let mut tag = Vec::with_capacity(2 * 16 + 3);
     tag.push(b'"');
-    append_hex(mtime.cast_unsigned(), &mut tag);
+    hex::append_number(mtime.cast_unsigned(), &mut tag);
     tag.push(b'-');
-    append_hex(size, &mut tag);
+    hex::append_number(size, &mut tag);
     tag.push(b'"');
     Text::Owned(tag)
-}
-
-fn append_hex(number: u64, out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let bits = (u64::BITS - number.leading_zeros()).max(1);
-    for digit in (0..bits.div_ceil(4)).rev() {
-        out.push(DIGITS[(number >> (4 * digit) & 15) as usize]);
-    }
 }
 
 #[cfg(test)]

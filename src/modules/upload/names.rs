@@ -1,9 +1,9 @@
 //! What a stored file is called: what the client proposes, made harmless.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 use crate::http::escape::{Unescape, unescape};
+use crate::http::hex;
 use crate::proto::multipart::Parameters;
 use crate::sys::random;
 
@@ -90,11 +90,7 @@ pub fn generated() -> String {
 
 /// Bytes as lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
-    let mut digits = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        let _ = write!(digits, "{byte:02x}");
-    }
-    digits
+    hex::digits(bytes).map(char::from).collect()
 }
 
 /// The file name that a `Content-Disposition` field proposes (RFC 6266); `filename*` counts more.

@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::{Found, decimal, filled, joined, port, row, seconds, text};
 use crate::exchange::{BufferedBody, Exchange, Get, Moment, Variable};
-use crate::http::{KnownHeader, basic};
+use crate::http::{KnownHeader, basic, hex};
 use crate::proto::h1::framing::BodyFraming;
 
 pub(super) const ROWS: &[Variable] = &[
@@ -182,8 +182,6 @@ fn request_body_file(exchange: &Exchange, out: &mut Vec<u8>) -> Found {
 }
 
 fn request_id(exchange: &Exchange, out: &mut Vec<u8>) -> Found {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digits = |byte: &u8| [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]);
-    out.extend(exchange.id().iter().flat_map(digits));
+    out.extend(hex::digits(exchange.id()));
     Some(())
 }

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::http::hex;
+
 /// How many bytes the size and extensions of one chunk may take.
 const MAX_CHUNK_HEAD: usize = 16 * 1024;
 
@@ -173,10 +175,7 @@ pub const CHUNK_END: &[u8] = b"\r\n";
 
 /// Appends the line before a chunk of this many bytes, which must not be zero.
 pub fn write_size(size: usize, out: &mut Vec<u8>) {
-    let digits = (usize::BITS - size.leading_zeros()).div_ceil(4).max(1);
-    for place in (0..digits).rev() {
-        out.push(b"0123456789abcdef"[size >> (place * 4) & 15]);
-    }
+    hex::append_number(size as u64, out);
     out.extend(b"\r\n");
 }
 
