@@ -24,7 +24,9 @@ mod usage;
 pub use diagnostics::{Diagnostics, Mistake, Outcome, Position, Severity};
 pub use load::{Block, Configuration, Options, load, load_text};
 pub use settings::SettingsSet;
-pub use table::{AnyModule, Arity, Contexts, Directive, Effect, Module, Row, context, directive};
+pub use table::{
+    AnyModule, Arity, Contexts, Directive, Effect, Module, Row, context, directive, shared_with_if,
+};
 pub use tree::{Span, Statement, Word};
 pub use usage::{Finish, Use};
 

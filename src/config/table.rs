@@ -417,6 +417,15 @@ pub enum Stage {
     Begin,
 }
 
+/// What a block starts with of settings that only an `if` shares with its location: for handlers
+/// of content. To be called by [`Module::inherit`].
+pub fn shared_with_if<S: Default>(parent: &Rc<S>, child: Contexts) -> Rc<S> {
+    match child.within(context::LOCATION_IF) {
+        true => Rc::clone(parent),
+        false => Rc::default(),
+    }
+}
+
 /// A module whose settings' type is hidden, so that modules fit in one list.
 pub trait AnyModule: Sync {
     /// Its variables, [`Module::VARIABLE_GROUPS`].

@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use crate::config::context::{LOCATION, LOCATION_IF};
-use crate::config::{Contexts, Directive, Module, directive};
+use crate::config::context::LOCATION;
+use crate::config::{Contexts, Directive, Module, directive, shared_with_if};
 use crate::exchange::{Exchange, Handler, Location, Phase, Response, Step};
 use crate::http::{Method, Status};
 
@@ -36,10 +36,7 @@ impl Module for EmptyGif {
         })];
 
     fn inherit(parent: &Rc<Settings>, child: Contexts) -> Rc<Settings> {
-        match child.within(LOCATION_IF) {
-            true => Rc::clone(parent),
-            false => Rc::default(),
-        }
+        shared_with_if(parent, child)
     }
 
     fn install(settings: &Rc<Settings>, location: &mut Location) {

@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use crate::config::context::{LOCATION, LOCATION_IF, SERVER};
-use crate::config::{Contexts, Directive, Module, directive};
+use crate::config::context::{LOCATION, SERVER};
+use crate::config::{Contexts, Directive, Module, directive, shared_with_if};
 use crate::exchange::counters::Count;
 use crate::exchange::{Exchange, Handler, Location, Phase, Response, Step, Variable};
 use crate::http::{Method, Status};
@@ -53,10 +53,7 @@ impl Module for StubStatus {
     ];
 
     fn inherit(parent: &Rc<Settings>, child: Contexts) -> Rc<Settings> {
-        match child.within(LOCATION_IF) {
-            true => Rc::clone(parent),
-            false => Rc::default(),
-        }
+        shared_with_if(parent, child)
     }
 
     fn install(settings: &Rc<Settings>, location: &mut Location) {
