@@ -123,6 +123,9 @@ pub(super) fn reading() -> Reading {
 /// The present occasion. What is seen of the world outside may be taken to stay so until the next
 /// one, which comes with each turn of the loop and each call of [`new_occasion`]. Where no loop
 /// runs, every call is one.
+///
+/// So a request that had begun when the turn did is answered by what was seen after it began, even
+/// if another request of the turn had it looked at.
 pub fn occasion() -> u64 {
     THREAD.with(|thread| {
         if !thread.running.get() {
@@ -132,8 +135,8 @@ pub fn occasion() -> u64 {
     })
 }
 
-/// Something has happened that may have changed what was seen, or has come after such a change:
-/// bytes from a client, a request that does more than read.
+/// Something has happened that may have changed what was seen, or may have come after such a
+/// change: a request that does more than read, one that may have begun within this turn.
 pub fn new_occasion() {
     THREAD.with(|thread| thread.occasion.set(thread.occasion.get() + 1));
 }

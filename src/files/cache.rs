@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::lru::Lru;
+use super::missing::Missing;
 use super::{FileError, OpenFile, SymlinkMode, Symlinks, Want};
 use crate::event::{self, Instant};
 use crate::sys::process::{self, Resource};
@@ -66,6 +67,7 @@ struct Entry {
 pub struct FileCache {
     settings: CacheSettings,
     entries: RefCell<Lru<Entry>>,
+    missing: RefCell<Missing>,
     /// The limit of entries that comes from that of descriptors, once it is known.
     most: OnceCell<usize>,
 }
@@ -76,6 +78,7 @@ impl FileCache {
         FileCache {
             settings,
             entries: RefCell::new(Lru::new()),
+            missing: RefCell::default(),
             most: OnceCell::new(),
         }
     }
@@ -92,7 +95,15 @@ impl FileCache {
         if let Some(found) = known.and_then(|entry| self.recall(entry, now, path, want, symlinks)) {
             return found;
         }
+        let mut missing = self.missing.borrow_mut();
+        if let Some(error) = missing.recall(path, want, symlinks) {
+            return Err(error.clone());
+        }
         let found = open_anew(&mut entries, path, want, symlinks);
+        match &found {
+            Err(error) if error.is_not_found() => missing.note(path, want, symlinks, error),
+            _ => {}
+        }
         self.keep(&mut entries, path, &found, symlinks.mode, now);
         found
     }
@@ -251,5 +262,25 @@ mod tests {
             [first, same, next, size()]
         });
         assert_eq!(sizes.unwrap(), [3, 3, 5, 6]);
+    }
+
+    #[test]
+    fn what_is_missing_is_missing_for_the_occasion() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let found = event::block_on(async move {
+            let cache = FileCache::new(CacheSettings::default());
+            let is_there = |want| {
+                let path = path.as_os_str().as_bytes();
+                cache.look_up(path, want, Symlinks::default()).is_ok()
+            };
+            let first = is_there(Want::Open);
+            std::fs::write(&path, "one").unwrap();
+            let same = is_there(Want::Open);
+            let other = is_there(Want::Info);
+            event::new_occasion();
+            [first, same, other, is_there(Want::Open)]
+        });
+        assert_eq!(found.unwrap(), [false, false, true, true]);
     }
 }

@@ -5,6 +5,7 @@
 
 mod cache;
 mod lru;
+mod missing;
 mod open;
 
 pub use self::cache::{CacheSettings, FileCache, is_settled};

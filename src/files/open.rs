@@ -21,7 +21,7 @@ pub enum SymlinkMode {
 }
 
 /// `disable_symlinks`, ready for one path.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Symlinks {
     /// Which links are followed.
     pub mode: SymlinkMode,

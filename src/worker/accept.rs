@@ -49,7 +49,7 @@ impl Acceptor {
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => {}
                 Err(_) => return,
             }
-            match self.accept_batch(&gate.io, socket) {
+            match self.accept_batch(&gate, socket) {
                 Ok(accepted) => gate.passed(accepted),
                 Err(error) => {
                     let message = format_args!("accept4() failed {}", Errno(&error));
@@ -77,9 +77,9 @@ impl Acceptor {
         }
     }
 
-    /// Takes what waits, up to the batch's size, and says how many that were; an error means no
-    /// more can be taken for now.
-    fn accept_batch(&self, io: &Io, socket: &ListeningSocket) -> io::Result<usize> {
+    /// Takes what waits, up to the batch's size, serves it and says how many that were; an error
+    /// means no more can be taken for now.
+    fn accept_batch(&self, gate: &Gate, socket: &ListeningSocket) -> io::Result<usize> {
         let batch = if self.runtime.events.multi_accept {
             BATCH * 8
         } else {
@@ -90,21 +90,21 @@ impl Acceptor {
             .events
             .worker_connections
             .saturating_sub(self.turns.connections());
-        let most = batch.min(room);
-        for count in 0..most {
-            match io.try_accept() {
-                Ok((fd, peer)) => self.accepted(fd, peer, socket),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(count),
-                Err(error) if is_of_the_connection(&error) => {}
-                // Without a descriptor to spare, the kernel says so even if nobody waits any more.
-                Err(_) if count > 0 => return Ok(count),
-                Err(error) => return Err(error),
+        let accepted = gate.take(batch.min(room))?;
+        let count = accepted.len();
+        // Those kept back had sent something before they were accepted, the others perhaps not.
+        let spoke_before = gate.rush.is_on();
+        event::new_occasion();
+        for (fd, peer) in accepted {
+            if !spoke_before {
+                event::new_occasion();
             }
+            self.serve(fd, peer, socket);
         }
-        Ok(most)
+        Ok(count)
     }
 
-    fn accepted(&self, fd: OwnedFd, peer: Address, socket: &ListeningSocket) {
+    fn serve(&self, fd: OwnedFd, peer: Address, socket: &ListeningSocket) {
         Count::Accepted.increase();
         let listener = Rc::clone(listener_for(socket, fd.as_fd()));
         let connection = Connection::new(Io::new(fd), peer, listener);
@@ -128,6 +128,23 @@ impl Gate {
             rush: Rush::default(),
             is_free: socket.options.address.ip().is_some() && !socket.options.deferred,
         }
+    }
+
+    /// Accepts what waits, `most` connections at most. All of them first, then they are served: so
+    /// none of the code that does either has left the processor's caches.
+    fn take(&self, most: usize) -> io::Result<Vec<(OwnedFd, Address)>> {
+        let mut accepted = Vec::new();
+        for _ in 0..most {
+            match self.io.try_accept() {
+                Ok(connection) => accepted.push(connection),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if is_of_the_connection(&error) => {}
+                // Without a descriptor to spare, the kernel says so even if nobody waits any more.
+                Err(_) if !accepted.is_empty() => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(accepted)
     }
 
     /// Notes how many connections have come in.

@@ -36,6 +36,9 @@ pub async fn next(wire: &Rc<Wire>, first: bool) -> Intake {
     if !first && !pipelined {
         return Intake::Nothing(patience(&connection, wire));
     }
+    if pipelined {
+        wire.go_behind();
+    }
     if connection.awaits_proxy_header() && !proxy::read_header(wire).await {
         return Intake::Gone;
     }

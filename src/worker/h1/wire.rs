@@ -52,6 +52,8 @@ pub struct Wire {
     /// What was sent leaves it at once: a flush that is dropped in the middle, or that another
     /// overtakes, sends nothing twice.
     output: RefCell<Buffer>,
+    /// Whether what stands behind the request at the front may have come within this turn.
+    behind: Cell<bool>,
     failed: Cell<bool>,
     timed_out: Cell<bool>,
     send_timeout: Cell<Duration>,
@@ -66,6 +68,7 @@ impl Wire {
             connection,
             input: RefCell::new(input),
             output: RefCell::new(output),
+            behind: Cell::new(false),
             failed: Cell::new(false),
             timed_out: Cell::new(false),
             send_timeout: Cell::new(Duration::from_secs(60)),
@@ -89,6 +92,14 @@ impl Wire {
     /// Whether input is left.
     pub fn has_input(&self) -> bool {
         !self.input.borrow().is_empty()
+    }
+
+    /// Goes on with what stands behind a request. Since it may have been sent after others had
+    /// things looked at in this turn, it is a new occasion, once for all that was read together.
+    pub fn go_behind(&self) {
+        if self.behind.take() {
+            event::new_occasion();
+        }
     }
 
     /// Reads what is there, waiting until `deadline` for it.
@@ -144,7 +155,7 @@ impl Wire {
             match self.connection.io.try_recv(out, at_most) {
                 Ok(0) => return Some(Received::End),
                 Ok(_) => {
-                    event::new_occasion();
+                    self.behind.set(true);
                     return Some(Received::Bytes);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
