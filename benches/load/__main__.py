@@ -25,11 +25,16 @@ import plot
 import proc
 import report
 from rows import QUICK, chosen
-from servers import Failed, Nginx
+from servers import Failed, Floor, Nginx
 from sites import write_files
 
 PROJECT = Path(__file__).resolve().parents[2]
+CELL_SECONDS = 2  # beside measuring it: starting, warming up
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # for uploads and logs, so that no disk is measured
+COMPILERS = {
+    ".c": ["cc", "-O2", "-Wall"],
+    ".rs": ["rustc", "-O", "-C", "target-feature=+crt-static", "-C", "panic=abort"],
+}
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", PROJECT / "target"))
 
 
@@ -39,7 +44,7 @@ def options():
         prog="python3 benches/load", description=__doc__.partition("\n\n")[0],
         epilog="Results of several runs are put together with --from, later ones first.")
     names = {"type": lambda text: text.split(","), "default": [], "metavar": "NAMES"}
-    parser.add_argument("--list", action="store_true", help="list the rows and servers")
+    parser.add_argument("--list", action="store_true", help="list the rows and curves")
     parser.add_argument("--rows", help="rows and curves to measure (default: all)", **names)
     parser.add_argument("--servers", help="servers to measure (default: all that are installed)", **names)
     parser.add_argument("--cores", help="own, same (default: both)", **{**names, "default": ["own", "same"]})
@@ -64,16 +69,21 @@ def ours(given):
     """The builds to measure, by name."""
     if not given.ours:
         subprocess.run(["cargo", "build", "--release", "--quiet"], cwd=PROJECT, check=True)
-        return [Nginx("ours", TARGET / "release" / "rowhouse")]
+        return Nginx.in_each_setting("ours", TARGET / "release" / "rowhouse")
     pairs = [text.rpartition("=") for text in given.ours]
-    return [Nginx(name or "ours", Path(path).resolve()) for name, _, path in pairs]
+    return [server for name, _, path in pairs for server in Nginx.in_each_setting(name or "ours", Path(path).resolve())]
 
 
 def servers(given):
     """Those that are named, or all; says which are not installed."""
-    nginx = [Nginx(name, given.nginx, name.partition(":")[2]) for name in ("nginx", "nginx:cache", "nginx:best")]
-    known = [*ours(given), *nginx, *(peer() for peer in peers.PEERS)]
+    nginx, floor = Nginx.in_each_setting("nginx", given.nginx), Floor(given.output.resolve() / "floor")
+    known = [*ours(given), *nginx, floor, *(peer() for peer in peers.PEERS)]
+    unknown = set(given.servers) - {server.name for server in known}
+    if unknown:
+        raise SystemExit(f"unknown servers: {', '.join(sorted(unknown))}")
     wanted = [server for server in known if not given.servers or server.name in given.servers]
+    if floor in wanted:
+        build("floor.c", floor.program)
     for server in wanted:
         if not server.path():
             note(f"{server.program} is not installed: left out")
@@ -86,13 +96,13 @@ def note(text):
 
 
 def takes_part(server, row, cores):
-    """Curves and the shared core are about ours and nginx; a curve needs no other settings of nginx."""
-    if not server.can(row.site):
+    """Settings matter where a goal says so; curves and the shared core are about few servers."""
+    if not server.can(row.site) or server.setting and not any(goal.setting for goal in row.goals):
         return False
     if row.curve:
-        return isinstance(server, Nginx) and not server.setting and cores == "own"
+        return isinstance(server, Nginx) and cores == "own"
     if cores == "same":
-        return isinstance(server, Nginx) and any(goal.cores == "same" for goal in row.goals)
+        return isinstance(server, (Nginx, Floor)) and any(goal.cores == "same" for goal in row.goals)
     return True
 
 
@@ -111,22 +121,27 @@ def temporary(parent=None):
         yield Path(folder)
 
 
-def measure(given, compared, root, folder):
+def plan(given, compared):
     """All cells, in rounds, so that whatever changes on the machine meanwhile meets every server."""
-    port, traced = free_port(), shutil.which("strace")
-    rows = chosen(given.rows)
-    write_files(root, 200, 50, [row.x for row in rows if row.curve == "by-size"])
-    build_hello(root)
-    for row, cores in itertools.product(rows, given.cores):
+    for row, cores in itertools.product(chosen(given.rows), given.cores):
         part = [server for server in compared if takes_part(server, row, cores)]
-        on = placement(cores, row.spread)
-        for turn in range(given.rounds if on else 0):
+        for turn in range(given.rounds if placement(cores, row.spread) else 0):
             shift = turn % max(1, len(part))
             for server in part[shift:] + part[:shift]:
-                count = bool(traced) and turn == 0 and not row.site.cgi  # scripts come and go too quickly for strace
-                cell = cells.Cell(row, server, port, folder, root, on[0], given.seconds, count)
-                with proc.on_cores(on[1]):
-                    yield {"row": row.name, "server": server.name, "cores": cores, "round": turn, **one(cell)}
+                yield row, cores, turn, server
+
+
+def measure(given, planned, root, folder):
+    """The figures of the cells, as they come in."""
+    port, traced = free_port(), shutil.which("strace")
+    write_files(root, 200, 50, [row.x for row, *_ in planned if row.curve == "by-size"])
+    build("hello.rs", root / "cgi" / "hello")
+    for row, cores, turn, server in planned:
+        server_cores, client_cores = placement(cores, row.spread)
+        count = bool(traced) and turn == 0
+        cell = cells.Cell(row, server, port, folder, root, server_cores, given.seconds, count)
+        with proc.on_cores(client_cores):
+            yield {"row": row.name, "server": server.name, "cores": cores, "round": turn, **one(cell)}
 
 
 def placement(cores, spread):
@@ -147,13 +162,15 @@ def one(cell):
         return {"error": str(error) or type(error).__name__}
 
 
-def build_hello(root):
-    """The CGI program, linked statically; without a compiler its row fails, the others do not."""
-    program = root / "cgi" / "hello"
-    program.parent.mkdir(exist_ok=True)
-    source = Path(__file__).parent / "hello.rs"
-    flags = ["-O", "-C", "target-feature=+crt-static", "-C", "panic=abort", "-o", program]
-    subprocess.run(["rustc", *flags, source], check=False)
+def build(source, program):
+    """Compiles a program of the bench; without a compiler only what needs it fails."""
+    command = COMPILERS[Path(source).suffix]
+    program = Path(program)
+    program.parent.mkdir(parents=True, exist_ok=True)
+    if shutil.which(command[0]):
+        subprocess.run([*command, "-o", program, Path(__file__).parent / source], check=False)
+    else:
+        note(f"{command[0]} is not installed: {source} is left out")
 
 
 def told(cell):
@@ -178,9 +195,10 @@ def run(given):
         "ours": [server.name for server in compared if server.is_ours],
         "cells": [],
     }
-    file = given.json or given.output / "results.json"
+    file, planned = given.json or given.output / "results.json", list(plan(given, compared))
+    note(f"{len(planned)} cells, about {len(planned) * (given.seconds + CELL_SECONDS) / 60:.0f} minutes")
     with temporary() as root, temporary(MEMORY) as folder:
-        for cell in measure(given, compared, root, folder / "server"):
+        for cell in measure(given, planned, root, folder / "server"):
             results["cells"].append(cell)
             note(told(cell))
             file.write_text(json.dumps(results, indent=1))

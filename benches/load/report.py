@@ -1,5 +1,6 @@
 """The tables, in Markdown: what was aimed at, each figure of each server, and the curves."""
 
+import itertools
 import json
 import statistics
 from pathlib import Path
@@ -25,25 +26,25 @@ FIGURES = {
 ALWAYS = {"rate", "p50", "p99", "calls", "pss"}  # the others are shown of the rows that are about them
 SHARED = ("cpu", "rate")  # what is shown when server and client share a core
 CORES = {"own": "server and client each on its own core", "same": "both on one core"}
-BEST_GOAL = 0.8  # of nginx at its best, in the rows where its settings change this much:
-BEST_MATTERS = 0.95
 MARKS = ("<!-- The bench writes from here -->", "<!-- to here. -->")
 
 
 class Results:
-    """The cells of one run, or of several that complete each other."""
+    """The cells of one run, or of several that complete each other.
+
+    A row that was measured again replaces the earlier one with all its servers, so that ratios are of one run.
+    """
 
     def __init__(self, runs):
         self.machine = runs[-1]["machine"]
-        self.servers, self.ours, cells = {}, [], {}
+        self.servers, self.ours, self.cells = {}, [], {}
         for run in runs:
             self.servers |= run["servers"]
             self.ours += [name for name in run["ours"] if name not in self.ours]
-            latest = {}
+            again = {(cell["row"], cell["cores"]) for cell in run["cells"]}
+            self.cells = {key: cells for key, cells in self.cells.items() if (key[0], key[2]) not in again}
             for cell in run["cells"]:
-                latest.setdefault((cell["row"], cell["server"], cell["cores"]), []).append(cell)
-            cells |= latest
-        self.cells = cells
+                self.cells.setdefault((cell["row"], cell["server"], cell["cores"]), []).append(cell)
 
     def value(self, row, server, figure, cores="own"):
         """The median over the rounds, or None."""
@@ -61,19 +62,17 @@ class Results:
         return any("error" in cell for key, cells in self.cells.items() for cell in cells if key[1] in self.ours)
 
     def goals(self):
-        """Every goal that was measured: row, goal, what was reached."""
-        for row in ROWS:
-            for ours in self.ours:
-                for goal in row.goals:
-                    if goal.base:
-                        reached = self.ratio(row, ours, goal.figure, goal.cores, goal.base)
-                    else:
-                        reached = self.value(row, ours, goal.figure, goal.cores)
-                    if reached is not None:
-                        yield row, ours, goal.figure, goal.cores, goal.base, reached, goal.limit
-                best, gain = self.ratio(row, ours, "cpu", base="nginx:best"), self.ratio(row, "nginx:best", "cpu")
-                if best is not None and gain is not None and gain < BEST_MATTERS:
-                    yield row, ours, "cpu", "own", "nginx:best", best, BEST_GOAL
+        """Every goal that was measured: row, goal, who was compared, what was reached."""
+        builds = [name for name in self.ours if ":" not in name]
+        for row, build in itertools.product(ROWS, builds):
+            for goal in row.goals:
+                ours, base = goal.pair(build)
+                if base:
+                    reached = self.ratio(row, ours, goal.figure, goal.cores, base)
+                else:
+                    reached = self.value(row, ours, goal.figure, goal.cores)
+                if reached is not None:
+                    yield row, goal, f"{ours} ÷ {base}" if base else ours, reached
 
 
 def number(value):
@@ -85,6 +84,14 @@ def number(value):
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
+def amount(count):
+    """A count, or a size if it looks like one."""
+    for unit, factor in (("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if count and count % factor == 0:
+            return f"{count // factor:,} {unit}"
+    return f"{count:,}"
+
+
 def table(head, rows):
     """A Markdown table; all columns but the first are numbers."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
@@ -94,9 +101,9 @@ def table(head, rows):
 def goals(results):
     """What was aimed at, and whether it was reached."""
     rows = [
-        [row.work, FIGURES[figure][0], cores, f"{ours} ÷ {base}" if base else ours,
-         f"{reached:.2f}", f"≤ {limit:.2f}", "yes" if reached <= limit else "**no**"]
-        for row, ours, figure, cores, base, reached, limit in results.goals()
+        [row.work, FIGURES[goal.figure][0], goal.cores, of,
+         f"{reached:.2f}", f"≤ {goal.limit:.2f}", "yes" if reached <= goal.limit else "**no**"]
+        for row, goal, of, reached in results.goals()
     ]
     head = ["work", "figure", "cores", "of", "measured", "goal", "reached"]
     return ["### Goals", table(head, rows)] if rows else []
@@ -121,6 +128,20 @@ def figures(results, figure, cores):
     return [heading, table(["work", *servers], lines)]
 
 
+def floor(results, cores):
+    """How far above the floor each server is."""
+    servers = [name for name in results.servers if name != "floor"]
+    lines = []
+    for row in ROWS:
+        ratios = [results.ratio(row, server, "cpu", cores, "floor") for server in servers]
+        if any(ratios):
+            lines.append([row.work, *map(number, ratios)])
+    if not lines:
+        return []
+    heading = f"### Processor time a request, as a multiple of the floor's; {CORES[cores]}"
+    return [heading, table(["work", *servers], lines)]
+
+
 def curves(results):
     """How the cost of a request grows, a table for each curve."""
     parts = []
@@ -133,7 +154,7 @@ def curves(results):
                 if any(value is not None for value in values):
                     lines.append([f"{server}, {FIGURES[figure][0].lower()}", *map(number, values)])
         if lines:
-            parts += [f"#### {points[0].work}", table(["", *(f"{row.x:,}" for row in points)], lines)]
+            parts += [f"#### {points[0].work}", table(["", *(amount(row.x) for row in points)], lines)]
     return ["### How cost grows", *parts] if parts else []
 
 
@@ -166,6 +187,7 @@ def markdown(results):
     """The whole report."""
     parts = [*heading(results), *goals(results)]
     for cores in CORES:
+        parts += floor(results, cores)
         for figure in FIGURES if cores == "own" else SHARED:
             parts += figures(results, figure, cores)
     return "\n\n".join([*parts, *curves(results), *failures(results)]) + "\n"

@@ -8,9 +8,10 @@ import signal
 import subprocess
 import time
 from contextlib import contextmanager
+from dataclasses import fields
 
 import proc
-from sites import nginx_conf
+from sites import SETTINGS, Site, named, nginx_conf
 
 START_SECONDS = 30
 STOP_SECONDS = 5
@@ -27,6 +28,7 @@ class Server:
     file = "server.conf"
     lacks = frozenset()  # fields of `Site` that it cannot express
     version_flag = "-v"
+    setting = ""
     is_ours = False
 
     def configuration(self, site, port, folder, root):
@@ -72,16 +74,40 @@ class Nginx(Server):
     """nginx in one of its settings, or a program that reads the same file: ours."""
 
     def __init__(self, name, program, setting=""):
-        self.name, self.program, self.setting = name, program, setting
-        self.is_ours = not name.startswith("nginx")
+        self.name, self.program, self.setting = named(name, setting), program, setting
+        self.is_ours = name != "nginx"
         if not self.is_ours:
             self.lacks = {"cgi"}
+
+    @classmethod
+    def in_each_setting(cls, name, program):
+        """The same program in all settings."""
+        return [cls(name, program, setting) for setting in SETTINGS]
 
     def configuration(self, site, port, folder, root):
         return nginx_conf(site, port, folder, root, self.setting)
 
     def arguments(self, file):
         return ["-p", file.parent, "-c", file, "-g", "daemon off;"]
+
+
+class Floor(Server):
+    """floor.c: what the system calls alone cost."""
+
+    name = "floor"
+    lacks = frozenset(field.name for field in fields(Site)) - {"connections", "pipelined", "redirect", "workers"}
+
+    def __init__(self, program):
+        self.program = str(program)
+
+    def version(self):
+        return "benches/load/floor.c"
+
+    def configuration(self, site, port, folder, root):
+        return f"{port} {root}"
+
+    def arguments(self, file):
+        return file.read_text().split()
 
 
 class Running:

@@ -8,7 +8,7 @@ KIB, MIB = 1 << 10, 1 << 20
 MODIFIED = 1_700_000_000
 MODIFIED_DATE = "Tue, 14 Nov 2023 22:13:20 GMT"
 
-# nginx as Debian's package configures it, and with the two settings that suit it best here.
+# nginx as Debian's package configures it, and with the two settings that suit it best here; ours likewise.
 SETTINGS = {
     "": "sendfile on; tcp_nopush on;",
     "cache": "sendfile on; tcp_nopush on; open_file_cache max=20000 inactive=60s; open_file_cache_valid 30s;",
@@ -34,6 +34,11 @@ class Site:
     variables: int = 0  # maps, and as many `set`s that evaluate them
     version: int = 0  # what /version answers, to see a reload
     pipelined: bool = False  # tcp_nopush off: with it, nginx delays each batch by 40 ms
+
+
+def named(server, setting):
+    """What a server is called that runs with a setting."""
+    return f"{server}:{setting}" if setting else server
 
 
 def host(number):
