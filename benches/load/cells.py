@@ -16,6 +16,7 @@ from servers import Failed, Server
 
 WARM_UP_SECONDS = 1
 STRACE_SECONDS = 1
+SCRIPTS_STRACE_SECONDS = 4  # so few run then that those under way at the end would count
 STARTS = 7
 RELOADS = 3
 UPLOAD_MIB = 50
@@ -66,7 +67,7 @@ def accounted(run, drive):
         "cpu": spent / requests * 1e6,
         "machine": (busy - result["client"]) / requests * 1e6,
         "rate": requests / result["seconds"],
-        **{name: result[name] for name in ("p50", "p99") if result[name]},  # 0: wrk took too few samples
+        **{name: result[name] for name in ("p50", "p99") if result.get(name)},
         "failed": result["failed"],
         "server_busy": spent / elapsed,
         "client_busy": result["client"] / elapsed,
@@ -98,11 +99,15 @@ def requests(cell):
         cell.wrk(WARM_UP_SECONDS)
         figures = accounted(run, lambda: cell.wrk(cell.seconds))
         if cell.count_calls:
-            with load.SystemCalls(run.pids(), cell.folder) as calls:
-                answered = cell.wrk(STRACE_SECONDS)["requests"]
-            if answered and calls.count:
-                figures["calls"] = calls.count / answered
+            figures |= system_calls(cell, run)
         return figures
+
+
+def system_calls(cell, run):
+    """What the server and its scripts ask of the kernel for a request."""
+    with load.SystemCalls(run, cell.folder) as calls:
+        answered = cell.wrk(SCRIPTS_STRACE_SECONDS if cell.row.site.cgi else STRACE_SECONDS)["requests"]
+    return {"calls": calls.count / answered} if answered and calls.count else {}
 
 
 def upload(cell, framing):
