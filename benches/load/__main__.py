@@ -24,7 +24,7 @@ import peers
 import plot
 import proc
 import report
-from rows import QUICK, chosen
+from rows import QUICK, QUICK_SERVERS, chosen
 from servers import Failed, Floor, Nginx
 from sites import write_files
 
@@ -42,15 +42,16 @@ def options():
     """The command line."""
     parser = argparse.ArgumentParser(
         prog="python3 benches/load", description=__doc__.partition("\n\n")[0],
-        epilog="Results of several runs are put together with --from, later ones first.")
+        epilog="--from puts the results of several runs together; of a row measured twice the later file counts.")
     names = {"type": lambda text: text.split(","), "default": [], "metavar": "NAMES"}
     parser.add_argument("--list", action="store_true", help="list the rows and curves")
-    parser.add_argument("--rows", help="rows and curves to measure (default: all)", **names)
+    parser.add_argument("--rows", help="rows to measure; tables or curves: all of these (default: all)", **names)
     parser.add_argument("--servers", help="servers to measure (default: all that are installed)", **names)
     parser.add_argument("--cores", help="own, same (default: both)", **{**names, "default": ["own", "same"]})
     parser.add_argument("--seconds", type=int, default=3, help="how long each cell is measured (3)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each cell is measured (3)")
-    parser.add_argument("--quick", action="store_true", help="a few rows for a second each, ours and nginx: a check")
+    parser.add_argument("--goals", action="store_true", help="only what the goals compare")
+    parser.add_argument("--quick", action="store_true", help="a few rows and servers for a second each: a check")
     parser.add_argument("--ours", action="append", default=[], metavar="[NAME=]PATH",
                         help="a build of ours; may be given again (default: cargo build --release)")
     parser.add_argument("--nginx", default=os.environ.get("NGINX", "nginx"), help="nginx's program (or $NGINX)")
@@ -60,7 +61,7 @@ def options():
     parser.add_argument("--into", metavar="FILE", help="put the tables into this document, between its marks")
     given = parser.parse_args()
     if given.quick:
-        given.rows, given.servers = given.rows or QUICK, given.servers or ["ours", "nginx"]
+        given.rows, given.servers = given.rows or QUICK, given.servers or QUICK_SERVERS
         given.seconds, given.rounds, given.cores = 1, 1, ["own"]
     return given
 
@@ -125,6 +126,8 @@ def plan(given, compared):
     """All cells, in rounds, so that whatever changes on the machine meanwhile meets every server."""
     for row, cores in itertools.product(chosen(given.rows), given.cores):
         part = [server for server in compared if takes_part(server, row, cores)]
+        if given.goals:
+            part = [server for server in part if row.compares(server, cores)]
         for turn in range(given.rounds if placement(cores, row.spread) else 0):
             shift = turn % max(1, len(part))
             for server in part[shift:] + part[:shift]:

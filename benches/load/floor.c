@@ -3,8 +3,8 @@
  * Usage: floor PORT ROOT
  *
  * One thread, level-triggered epoll, one recv and one send a turn. It knows the requests of the bench and answers
- * them with bytes that it made when it started. It is no server: it looks at just enough of a request to tell it
- * from the others, takes every read for whole requests, and trusts its clients.
+ * each with bytes that it made when it was first asked. It is no server: it looks at just enough of a request to
+ * tell it from the others, takes every read for whole requests, and trusts its clients.
  */
 
 #define _GNU_SOURCE
@@ -18,7 +18,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-enum { EVENTS = 512, CLIENTS = 1 << 17, READ_BYTES = 16 << 10, PIPELINED = 16, SMALL = 1 << 20 };
+enum { EVENTS = 512, CLIENTS = 1 << 17, READ_BYTES = 16 << 10, PIPELINED = 16, SMALL = 16 << 10 };
 
 #define DATE "Date: Tue, 14 Nov 2023 22:13:20 GMT\r\n"
 #define LAST_MODIFIED "Last-Modified: Tue, 14 Nov 2023 22:13:20 GMT\r\nETag: \"6553f0f0-400\"\r\n"
@@ -50,6 +50,7 @@ static struct client {
 } clients[CLIENTS];
 
 static int poller;
+static const char *root;
 
 /* Ends the program if a call failed; otherwise its result. */
 static int must(int result, const char *what)
@@ -62,7 +63,7 @@ static int must(int result, const char *what)
 }
 
 /* The content of a file, and its length. */
-static char *read_file(const char *root, const char *name, size_t *length)
+static char *read_file(const char *name, size_t *length)
 {
     char path[4096];
     snprintf(path, sizeof path, "%s/%s", root, name);
@@ -77,10 +78,10 @@ static char *read_file(const char *root, const char *name, size_t *length)
 }
 
 /* Makes the bytes of an answer. */
-static void prepare(struct answer *answer, const char *root)
+static void prepare(struct answer *answer)
 {
     size_t size = answer->file ? 0 : strlen(answer->page);
-    const char *body = answer->file ? read_file(root, answer->file, &size) : answer->page;
+    const char *body = answer->file ? read_file(answer->file, &size) : answer->page;
     char head[1024], counted[64] = "";
     if (size)
         snprintf(counted, sizeof counted, "Content-Length: %zu\r\n", size);
@@ -109,6 +110,8 @@ static bool receive(int fd, struct client *client)
     while (strncmp(data, answer->request, strlen(answer->request)) || (answer->field && !strstr(data, answer->field)))
         if (++answer == answers + sizeof answers / sizeof *answers)
             return false;
+    if (!answer->bytes)
+        prepare(answer);
     client->rest = answer->bytes;
     client->closes = answer->closes;
     for (char *end = data; (end = strstr(end, "\r\n\r\n")); end += 4)
@@ -174,8 +177,7 @@ int main(int count, char **arguments)
         fprintf(stderr, "usage: floor PORT ROOT\n");
         return 2;
     }
-    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++)
-        prepare(&answers[i], arguments[2]);
+    root = arguments[2];
     int listener = listen_on(atoi(arguments[1]));
     poller = must(epoll_create1(0), "epoll_create1");
     struct epoll_event events[EVENTS], event = {.events = EPOLLIN, .data.fd = listener};

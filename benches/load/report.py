@@ -37,6 +37,7 @@ class Results:
 
     def __init__(self, runs):
         self.machine = runs[-1]["machine"]
+        self.lengths = list(dict.fromkeys((run["machine"]["rounds"], run["machine"]["seconds"]) for run in runs))
         self.servers, self.ours, self.cells = {}, [], {}
         for run in runs:
             self.servers |= run["servers"]
@@ -176,11 +177,11 @@ def heading(results):
     cells = [cell for group in results.cells.values() for cell in group]
     others = [cell["others"] for cell in cells if "others" in cell]
     noise = f"others used {statistics.median(others):.1%} of it (median; at most {max(others):.1%})" if others else ""
-    servers = "\n".join(f"- {name}: {version}" for name, version in results.servers.items())
-    return [
-        f"{machine['when']}, {machine['processor']}, {machine['cores']} cores, Linux {machine['kernel']}; {noise}.",
-        servers,
-    ]
+    lengths = " or ".join(f"{rounds} × {seconds} s" for rounds, seconds in results.lengths)
+    where = f"{machine['when']}, {machine['processor']}, {machine['cores']} cores, Linux {machine['kernel']}"
+    versions = {name.partition(":")[0]: version for name, version in results.servers.items()}
+    servers = "\n".join(f"- {name}: {version}" for name, version in versions.items())
+    return [f"{where}; {lengths} a cell; {noise}.", servers]
 
 
 def markdown(results):

@@ -44,6 +44,13 @@ class Row:
     curve: str = ""  # the curve that it is a point of
     x: int = 0
 
+    def compares(self, server, cores):
+        """Whether a goal needs the server."""
+        goals = [goal for goal in self.goals if goal.cores == cores]
+        if server.is_ours:
+            return any(goal.setting == server.setting for goal in goals)
+        return any(goal.pair("")[1] == server.name for goal in goals)
+
 
 def cpu(own, same=None, best=None):
     """Goals for processor time a request: cores of their own, one core for both, either against nginx at its best."""
@@ -168,13 +175,17 @@ CURVES = [
            {n: size(n) for n in (0, KIB, 10 * KIB, 100 * KIB, MIB, 10 * MIB, 100 * MIB)}),
 ]
 
-QUICK = ["1k", "new", "404", "chunked", "start"]
+QUICK = ["1k", "new", "404", "chunked", "cgi", "start"]
+QUICK_SERVERS = ["ours", "ours:best", "nginx", "nginx:best", "floor"]
+GROUPS = {"tables": {row.name for row in ROWS}, "curves": {row.name for row in CURVES}}
+GROUPS |= {curve: {row.name for row in CURVES if row.curve == curve} for curve in {row.curve for row in CURVES}}
 
 
 def chosen(names):
-    """The rows and curves that the names mean, in the tables' order; every one if there are none."""
+    """The rows that the names and groups mean, in the tables' order; every one if there are none."""
     known = [*ROWS, *CURVES]
-    unknown = set(names) - {row.name for row in known} - {row.curve for row in CURVES}
+    wanted = set().union(*(GROUPS.get(name, {name}) for name in names))
+    unknown = wanted - {row.name for row in known}
     if unknown:
         raise SystemExit(f"unknown rows: {', '.join(sorted(unknown))}")
-    return [row for row in known if not names or row.name in names or row.curve in names]
+    return [row for row in known if not names or row.name in wanted]
