@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use foldhash::fast::RandomState;
+
 const NONE: usize = usize::MAX;
 
 struct Node<V> {
@@ -14,7 +16,7 @@ struct Node<V> {
 
 /// A map in order of use; every operation takes constant time.
 pub struct Lru<V> {
-    index: HashMap<Rc<[u8]>, usize>,
+    index: HashMap<Rc<[u8]>, usize, RandomState>,
     nodes: Vec<Option<Node<V>>>,
     free: Vec<usize>,
     newest: usize,
@@ -25,7 +27,7 @@ impl<V> Lru<V> {
     /// An empty map.
     pub fn new() -> Lru<V> {
         Lru {
-            index: HashMap::new(),
+            index: HashMap::default(),
             nodes: Vec::new(),
             free: Vec::new(),
             newest: NONE,
