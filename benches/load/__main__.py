@@ -60,6 +60,8 @@ def options():
     parser.add_argument("--from", dest="files", nargs="+", metavar="FILE", help="measure nothing, report these results")
     parser.add_argument("--into", metavar="FILE", help="put the tables into this document, between its marks")
     given = parser.parse_args()
+    if unknown := set(given.cores) - set(report.CORES):
+        parser.error(f"unknown cores: {', '.join(sorted(unknown))}")
     if given.quick:
         given.rows, given.servers = given.rows or QUICK, given.servers or QUICK_SERVERS
         given.seconds, given.rounds, given.cores = 1, 1, ["own"]
@@ -79,8 +81,7 @@ def servers(given):
     """Those that are named, or all; says which are not installed."""
     nginx, floor = Nginx.in_each_setting("nginx", given.nginx), Floor(given.output.resolve() / "floor")
     known = [*ours(given), *nginx, floor, *(peer() for peer in peers.PEERS)]
-    unknown = set(given.servers) - {server.name for server in known}
-    if unknown:
+    if unknown := set(given.servers) - {server.name for server in known}:
         raise SystemExit(f"unknown servers: {', '.join(sorted(unknown))}")
     wanted = [server for server in known if not given.servers or server.name in given.servers]
     if floor in wanted:
@@ -138,7 +139,8 @@ def measure(given, planned, root, folder):
     """The figures of the cells, as they come in."""
     port, traced = free_port(), shutil.which("strace")
     write_files(root, 200, 50, [row.x for row, *_ in planned if row.curve == "by-size"])
-    build("hello.rs", root / "cgi" / "hello")
+    if any(row.site.cgi for row, *_ in planned):
+        build("hello.rs", root / "cgi" / "hello")
     for row, cores, turn, server in planned:
         server_cores, client_cores = placement(cores, row.spread)
         count = bool(traced) and turn == 0
