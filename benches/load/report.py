@@ -46,6 +46,8 @@ class Results:
             self.cells = {key: cells for key, cells in self.cells.items() if (key[0], key[2]) not in again}
             for cell in run["cells"]:
                 self.cells.setdefault((cell["row"], cell["server"], cell["cores"]), []).append(cell)
+        measured = {server for _, server, _ in self.cells}
+        self.servers = {name: version for name, version in self.servers.items() if name in measured}
 
     def value(self, row, server, figure, cores="own"):
         """The median over the rounds, or None."""
