@@ -18,15 +18,20 @@ pub struct InvalidHost;
 
 /// Checks `name[:port]` and brings the name into the form in which names are compared.
 pub fn parse(host: &[u8]) -> Result<Host<'_>, InvalidHost> {
-    let (name, port) = split_port(host)?;
-    let kinds = kinds(name);
-    let is_address = name.starts_with(b"[");
-    if !is_address && kinds & (OTHER | COLON | BRACKET) != 0 {
+    let is_address = host.first() == Some(&b'[');
+    let (length, kinds) = match is_address {
+        true => address(host)?,
+        false => name(host),
+    };
+    let port = match &host[length..] {
+        [] => None,
+        [b':', digits @ ..] => port(digits)?,
+        _ => return Err(InvalidHost),
+    };
+    if !is_address && kinds & (OTHER | TWO_DOTS | BRACKET) != 0 {
         return Err(InvalidHost);
     }
-    if name.windows(2).any(|pair| pair == b"..") {
-        return Err(InvalidHost);
-    }
+    let name = &host[..length];
     let name = name.strip_suffix(b".").unwrap_or(name);
     if name.is_empty() {
         return Err(InvalidHost);
@@ -51,21 +56,30 @@ pub fn normalise(host: &[u8], out: &mut Vec<u8>) -> Result<Option<u16>, InvalidH
     Ok(host.port)
 }
 
-fn split_port(host: &[u8]) -> Result<(&[u8], Option<u16>), InvalidHost> {
-    let end = if host.first() == Some(&b'[') {
-        let bracket = memchr::memchr(b']', host).ok_or(InvalidHost)?;
-        if kinds(&host[1..bracket]) & (OTHER | PERCENT | BRACKET) != 0 {
-            return Err(InvalidHost);
+/// The length of a name in front of a port, and which kinds of bytes are in it.
+fn name(host: &[u8]) -> (usize, u8) {
+    let (mut kinds, mut previous) = (0, 0);
+    for (at, byte) in host.iter().enumerate() {
+        let kind = KINDS[usize::from(*byte)];
+        if kind == COLON {
+            return (at, kinds);
         }
-        bracket + 1
-    } else {
-        memchr::memchr(b':', host).unwrap_or(host.len())
-    };
-    match &host[end..] {
-        [] => Ok((host, None)),
-        [b':', digits @ ..] => Ok((&host[..end], port(digits)?)),
-        _ => Err(InvalidHost),
+        kinds |= kind | (kind & previous & DOT) << 1;
+        previous = kind;
     }
+    (host.len(), kinds)
+}
+
+/// As [`name`], of an address in brackets.
+fn address(host: &[u8]) -> Result<(usize, u8), InvalidHost> {
+    let bracket = memchr::memchr(b']', host).ok_or(InvalidHost)?;
+    let inside = &host[1..bracket];
+    let kind = |byte: &u8| KINDS[usize::from(*byte)];
+    let kinds = inside.iter().fold(0, |kinds, byte| kinds | kind(byte));
+    if kinds & (OTHER | PERCENT | BRACKET) != 0 || memchr::memmem::find(inside, b"..").is_some() {
+        return Err(InvalidHost);
+    }
+    Ok((bracket + 1, kinds))
 }
 
 fn port(digits: &[u8]) -> Result<Option<u16>, InvalidHost> {
@@ -87,6 +101,9 @@ const COLON: u8 = 4;
 const BRACKET: u8 = 8;
 /// What may stand in no host.
 const OTHER: u8 = 16;
+const DOT: u8 = 32;
+/// One behind the other.
+const TWO_DOTS: u8 = DOT << 1;
 
 /// The kind of each byte; 0 for the other unreserved bytes and sub-delimiters (RFC 3986 sections
 /// 2.2 and 2.3).
@@ -96,7 +113,8 @@ static KINDS: [u8; 256] = {
     while byte < kinds.len() {
         kinds[byte] = match byte as u8 {
             b'A'..=b'Z' => UPPER_CASE,
-            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => 0,
+            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'~' => 0,
+            b'.' => DOT,
             b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' => 0,
             b'%' => PERCENT,
             b':' => COLON,
@@ -107,12 +125,6 @@ static KINDS: [u8; 256] = {
     }
     kinds
 };
-
-/// Which kinds of bytes there are in `text`.
-fn kinds(text: &[u8]) -> u8 {
-    let kind = |byte: &u8| KINDS[usize::from(*byte)];
-    text.iter().fold(0, |kinds, byte| kinds | kind(byte))
-}
 
 #[cfg(test)]
 mod tests {

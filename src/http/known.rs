@@ -65,8 +65,9 @@ known_headers! {
 impl KnownHeader {
     /// The header with this name, in any letter case.
     pub fn from_name(name: &[u8]) -> KnownHeader {
-        for &candidate in candidates(name.len(), name.first().copied().unwrap_or(0)) {
-            if candidate.as_str().as_bytes().eq_ignore_ascii_case(name) {
+        let first = name.first().copied().unwrap_or(0);
+        for &candidate in candidates(name.len(), first) {
+            if is_same(name, candidate.as_str().as_bytes()) {
                 return candidate;
             }
         }
@@ -91,6 +92,17 @@ impl KnownHeader {
                 | ProxyAuthorization
         )
     }
+}
+
+/// Whether two names of the same length differ in letter case at most, eight bytes at a time. The
+/// bit that tells letters apart also tells some control bytes from dashes, but no name has those.
+fn is_same(name: &[u8], known: &[u8]) -> bool {
+    const CASE: u8 = 0x20;
+    let word = |bytes: &[u8; 8]| u64::from_ne_bytes(*bytes) | u64::from_ne_bytes([CASE; 8]);
+    let ((words, rest), (known_words, known_rest)) = (name.as_chunks(), known.as_chunks());
+    let mut pairs = words.iter().zip(known_words);
+    let mut rest_pairs = rest.iter().zip(known_rest);
+    pairs.all(|(a, b)| word(a) == word(b)) && rest_pairs.all(|(a, b)| a | CASE == b | CASE)
 }
 
 /// The few headers of this length; where there are several, the first letter narrows them down.

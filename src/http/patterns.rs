@@ -28,6 +28,11 @@ impl Patterns {
         self.set = OnceCell::new();
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
     /// The number of the first pattern that is found in `subject`; its groups are written to
     /// `captures`.
     ///

@@ -66,19 +66,25 @@ fn inspect(target: &[u8]) -> Uri {
         ..Uri::default()
     };
     let mut end = target.len();
-    let mut previous = 0;
+    let mut behind_slash = usize::MAX;
     for (at, &byte) in target.iter().enumerate() {
+        if !IS_MARK[usize::from(byte)] {
+            continue;
+        }
         match byte {
-            b'/' | b'.' if previous == b'/' => uri.plain = false,
+            b'/' | b'.' => {
+                uri.plain &= at != behind_slash;
+                if byte == b'/' {
+                    behind_slash = at + 1;
+                }
+            }
             b'%' => (uri.plain, uri.quoted) = (false, true),
             b'+' => uri.plus = true,
-            b'?' | b'#' => {
+            _ => {
                 end = at;
                 break;
             }
-            _ => {}
         }
-        previous = byte;
     }
     uri.raw_path = Span::new(0, end);
     if target.get(end) == Some(&b'?') {
@@ -88,6 +94,18 @@ fn inspect(target: &[u8]) -> Uri {
     }
     uri
 }
+
+/// The bytes by which the parts of a target, and what is to be normalised, are known.
+static IS_MARK: [bool; 256] = {
+    let marks = b"/.%+?#";
+    let mut table = [false; 256];
+    let mut at = 0;
+    while at < marks.len() {
+        table[marks[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
 
 /// What the bytes since the last slash look like.
 #[derive(Clone, Copy, PartialEq, Eq)]

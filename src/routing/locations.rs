@@ -156,7 +156,10 @@ impl<T> Locations<T> {
             }
             Static::None => {}
         }
-        if patterns_allowed && let Some(value) = self.first_match(uri, captures)? {
+        if patterns_allowed
+            && !self.patterns.is_empty()
+            && let Some(value) = self.first_match(uri, captures)?
+        {
             return Ok(Search::Decided(Found::Location(value)));
         }
         Ok(Search::Best(best))

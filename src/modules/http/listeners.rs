@@ -23,6 +23,8 @@ struct Bound {
     hosts: Hosts<Rc<VirtualHost>>,
     /// The server that named it last, to tell a repetition.
     last: Rc<VirtualHost>,
+    /// Several servers named it.
+    is_shared: bool,
 }
 
 impl Addresses {
@@ -51,6 +53,7 @@ impl Addresses {
                 default: Rc::clone(host),
                 hosts: Hosts::default(),
                 last: Rc::clone(host),
+                is_shared: false,
             });
             self.index.insert(key, self.addresses.len() - 1);
             return Ok(self.addresses.len() - 1);
@@ -60,6 +63,7 @@ impl Addresses {
             return Err(Mistake::emerg(span, format!("a duplicate listen {key}")));
         }
         bound.last = Rc::clone(host);
+        bound.is_shared = true;
         let default = bound.options.default_server;
         let proxy_protocol = bound.options.proxy_protocol || options.proxy_protocol;
         if options.set && bound.options.set {
@@ -140,9 +144,15 @@ impl Addresses {
             let covered = !address.is_wildcard()
                 && !bound.options.bind
                 && wildcards.iter().any(|wildcard| covers(wildcard, address));
+            let is_named = bound.is_shared || bound.hosts.has_patterns();
             let listener = Rc::new(Listener {
                 address: address.clone(),
-                hosts: bound.hosts,
+                // A server that is alone gets every request, and only patterns say more of the host.
+                hosts: if is_named {
+                    bound.hosts
+                } else {
+                    Hosts::default()
+                },
                 default: bound.default,
                 proxy_protocol: bound.options.proxy_protocol,
             });

@@ -247,7 +247,7 @@ fn choose_server(exchange: &mut Exchange) -> Result<(), Refusal> {
     };
     let listener = Rc::clone(&exchange.connection.listener);
     let mut captures = Captures::new();
-    let Ok(found) = listener.hosts.find(&host, &mut captures) else {
+    let Ok(found) = listener.hosts.find_normal(&host, &mut captures) else {
         return Err(refusal(
             Status::INTERNAL_SERVER_ERROR,
             "a server name's pattern took too long to match",
