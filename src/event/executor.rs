@@ -5,7 +5,7 @@
 
 use super::poller::Method;
 use super::reactor::{Reactor, TaskId};
-use super::time::Reading;
+use super::time::{Instant, Reading};
 use crate::sys::pinned::PinSlab;
 use crate::sys::waker::{WakeWord, from_word};
 use std::any::Any;
@@ -109,9 +109,16 @@ pub(super) fn with_reactor<R>(f: impl FnOnce(&mut Reactor) -> R) -> Option<R> {
         .flatten()
 }
 
-/// The task being polled.
-pub(super) fn current_task() -> TaskId {
-    THREAD.with(|thread| thread.current.get())
+/// As [`with_reactor`], for a wait of the task being polled, which is told along with the time.
+pub(super) fn with_reactor_for<R>(f: impl FnOnce(&mut Reactor, TaskId, Instant) -> R) -> Option<R> {
+    THREAD
+        .try_with(|thread| {
+            let mut reactor = thread.reactor.borrow_mut();
+            let now = thread.reading.get().unwrap_or_else(Reading::take).instant;
+            Some(f(reactor.as_mut()?, thread.current.get(), now))
+        })
+        .ok()
+        .flatten()
 }
 
 /// The clocks as this turn read them; read now where no loop runs, or while the thread ends.
@@ -209,9 +216,9 @@ impl WakeWord for TaskWaker {
 }
 
 /// Polls a task under a waker of its own and drops it when it is done or has panicked.
-fn poll_task<F: Future<Output = ()>>(slab: &PinSlab<F>, index: u32, task: TaskId) {
-    let (id, outer) = THREAD.with(|thread| (thread.id, thread.current.replace(task)));
-    let waker = from_word::<TaskWaker>((id as usize) << 32 | task as usize);
+fn poll_task<F: Future<Output = ()>>(thread: &Thread, slab: &PinSlab<F>, index: u32, task: TaskId) {
+    let outer = thread.current.replace(task);
+    let waker = from_word::<TaskWaker>((thread.id as usize) << 32 | task as usize);
     slab.with(index, |mut entry| {
         let Some(future) = entry.as_mut().as_pin_mut() else {
             return;
@@ -224,7 +231,7 @@ fn poll_task<F: Future<Output = ()>>(slab: &PinSlab<F>, index: u32, task: TaskId
         }
         discard(entry);
     });
-    THREAD.with(|thread| thread.current.set(outer));
+    thread.current.set(outer);
 }
 
 /// Drops a task where it lies. A panic in its drop ends with it, too.
@@ -295,7 +302,7 @@ impl<F: Future<Output = ()> + 'static> Loop<F> {
     /// often there already.
     pub fn spawn_connection(&self, connection: F) {
         let index = self.connections.insert(connection);
-        poll_task(&self.connections, index, index);
+        THREAD.with(|thread| poll_task(thread, &self.connections, index, index));
     }
 
     /// Looks at each connection and does with it what `judge` says. Not for the one that is just
@@ -356,9 +363,9 @@ impl<F: Future<Output = ()> + 'static> Loop<F> {
         let mut tasks = thread.queue.borrow_mut().swap(spare);
         for task in tasks.drain(..) {
             if task & BOXED == 0 {
-                poll_task(&self.connections, task, task);
+                poll_task(thread, &self.connections, task, task);
             } else {
-                poll_task(&thread.boxed, task & !BOXED, task);
+                poll_task(thread, &thread.boxed, task & !BOXED, task);
             }
         }
         tasks

@@ -3,9 +3,9 @@
 //! Try first, wait second: call a `try_` method and await [`Io::readable`] or
 //! [`Io::writable`] only when it says `WouldBlock`. Readiness is never remembered.
 
-use super::executor::{current_task, with_reactor};
+use super::executor::{with_reactor, with_reactor_for};
 use super::reactor::{Key, Outcome, Reactor, Wait};
-use super::time::{Instant, now};
+use super::time::Instant;
 use crate::sys::fd;
 use crate::sys::mapping::Mapping;
 use crate::sys::socket::{self, Addr};
@@ -104,8 +104,7 @@ impl Io {
 
     /// How a wait stands, which begins with the first look.
     fn look(&self, wait: Wait, deadline: Option<Instant>) -> io::Result<Outcome> {
-        let (task, now) = (current_task(), now());
-        let outcome = with_reactor(|reactor| {
+        let outcome = with_reactor_for(|reactor, task, now| {
             let key = self.registration.enter(reactor, self.fd.as_raw_fd());
             reactor.check(key, wait, task, deadline, now)
         });

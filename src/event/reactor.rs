@@ -104,6 +104,14 @@ struct Source {
     broken: bool,
 }
 
+impl Source {
+    /// See [`Reactor::end`].
+    fn end(&mut self, wait: Wait) {
+        self.wanted = self.wanted & !wait.bit();
+        self.got = self.got & !wait.bit();
+    }
+}
+
 /// What a wait has come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -204,28 +212,28 @@ impl Reactor {
     /// Begins a wait. A descriptor that cannot be watched because it is always ready (a regular
     /// file) is ready.
     fn begin(&mut self, index: u32, wait: Wait) -> io::Result<()> {
-        let source = &mut self.sources[index as usize];
-        source.got = source.got & !wait.bit();
         let result = self.arm(index, wait.interest());
         let source = &mut self.sources[index as usize];
+        source.got = source.got & !wait.bit();
         match result {
-            Ok(()) => source.wanted |= wait.bit(),
+            Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                source.wanted |= wait.bit();
                 source.got |= wait.bit();
             }
             Err(error) => return Err(error),
         }
+        source.wanted |= wait.bit();
         Ok(())
     }
 
     /// Makes the poller watch for `interest` too.
     fn arm(&mut self, index: u32, interest: Readiness) -> io::Result<()> {
-        let at = self.watched(index);
-        let source = &mut self.sources[index as usize];
-        if at.fd == TIMER || (source.registered && source.armed.contains(interest)) {
+        let source = &self.sources[index as usize];
+        if source.fd == TIMER || (source.registered && source.armed.contains(interest)) {
             return Ok(());
         }
+        let at = self.watched(index);
+        let source = &mut self.sources[index as usize];
         let all = source.armed | interest;
         if source.registered && source.exclusive {
             self.poller.remove(at.fd)?;
@@ -301,7 +309,7 @@ impl Reactor {
             }
             return Ok(Outcome::Pending);
         };
-        self.end(key, wait);
+        source.end(wait);
         Ok(outcome)
     }
 
@@ -322,12 +330,9 @@ impl Reactor {
     /// Ends a wait: nobody wants its condition any more. What is armed stays so until it
     /// fires, and so does the timer.
     pub(super) fn end(&mut self, key: Key, wait: Wait) {
-        if !self.holds(key) {
-            return;
+        if self.holds(key) {
+            self.sources[key.index as usize].end(wait);
         }
-        let source = &mut self.sources[key.index as usize];
-        source.wanted = source.wanted & !wait.bit();
-        source.got = source.got & !wait.bit();
     }
 
     /// How long the next wait may last: milliseconds, −1 without a limit.

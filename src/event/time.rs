@@ -35,7 +35,8 @@ impl Instant {
 impl Add<Duration> for Instant {
     type Output = Instant;
     fn add(self, duration: Duration) -> Instant {
-        let ms = u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+        let part = u64::from(duration.subsec_nanos().div_ceil(1_000_000));
+        let ms = duration.as_secs().saturating_mul(1000).saturating_add(part);
         Instant(self.0.saturating_add(ms))
     }
 }

@@ -1,6 +1,6 @@
 //! Futures about time: sleeping, deadlines for other futures, giving way.
 
-use super::executor::{current_task, with_reactor};
+use super::executor::{with_reactor, with_reactor_for};
 use super::reactor::{Key, Outcome, Wait};
 use super::time::{Instant, now};
 use std::future::{Future, poll_fn};
@@ -41,11 +41,10 @@ impl Future for Sleep {
 
     /// Without a loop to keep the time it stays pending, as nothing could wake it.
     fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
-        let (task, now) = (current_task(), now());
-        if self.deadline <= now {
+        if self.deadline <= now() {
             return Poll::Ready(());
         }
-        with_reactor(|reactor| {
+        with_reactor_for(|reactor, task, now| {
             if !reactor.holds(self.key) {
                 self.key = reactor.insert_timer();
             }
