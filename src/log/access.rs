@@ -2,7 +2,7 @@
 //!
 //! As in nginx a buffer belongs to the file: whoever logs to that file shares it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::Write;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -16,6 +16,12 @@ use super::file::LogFile;
 use super::level::Level;
 use super::syslog::Syslog;
 use crate::sys::clock;
+
+/// The memory of a line longer than this is not kept.
+const LARGEST_KEPT: usize = 64 * 1024;
+
+/// Room for the line by which a buffer exceeds its size.
+const ROOM: usize = 1024;
 
 /// `buffer=`, `gzip=` and `flush=` of `access_log`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,15 +51,32 @@ pub enum AccessWriter {
 impl AccessWriter {
     /// Logs a line, which ends in a line feed. What cannot be written is dropped.
     pub fn write(&self, line: &[u8]) {
+        self.write_with(|lines| lines.extend_from_slice(line));
+    }
+
+    /// As [`AccessWriter::write`], for a line that `append` puts behind whatever is there.
+    pub fn write_with(&self, append: impl FnOnce(&mut Vec<u8>)) {
         match self {
-            Self::File(file) => file.write(line),
-            Self::Syslog(syslog) => {
+            Self::File(file) => file.write(append),
+            Self::Syslog(syslog) => with_line(append, |line| {
                 let line = line.strip_suffix(b"\n").unwrap_or(line);
                 if let Err(failure) = syslog.send(syslog.severity(), line) {
                     facade::main().log(failure.level(), None, format_args!("{failure}"));
                 }
-            }
+            }),
         }
+    }
+}
+
+/// Has `append` make a line and hands it to `write`.
+fn with_line(append: impl FnOnce(&mut Vec<u8>), write: impl FnOnce(&[u8])) {
+    thread_local!(static LINE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) });
+    let mut line = LINE.take();
+    append(&mut line);
+    write(&line);
+    if line.capacity() <= LARGEST_KEPT {
+        line.clear();
+        LINE.set(line);
     }
 }
 
@@ -71,6 +94,17 @@ struct Buffer {
     lines: Vec<u8>,
     /// When the lines are to be written, unless the buffer fills up before.
     due: Option<Instant>,
+}
+
+impl Buffer {
+    /// Where the next line goes.
+    fn begin_line(&mut self) -> usize {
+        if self.lines.is_empty() {
+            self.due = self.options.flush.map(|delay| Instant::now() + delay);
+            self.lines.reserve(self.options.size + ROOM);
+        }
+        self.lines.len()
+    }
 }
 
 impl AccessFile {
@@ -105,23 +139,29 @@ impl AccessFile {
         }
     }
 
-    /// Writes or keeps a line.
-    pub fn write(&self, line: &[u8]) {
+    /// Writes or keeps the line that `append` makes.
+    fn write(&self, append: impl FnOnce(&mut Vec<u8>)) {
         let mut buffer = self.buffer.borrow_mut();
         let Some(buffer) = buffer.as_mut() else {
-            return self.append(line);
+            return with_line(append, |line| self.append(line));
         };
-        if buffer.lines.len() + line.len() > buffer.options.size {
+        let start = buffer.begin_line();
+        append(&mut buffer.lines);
+        if buffer.lines.len() > buffer.options.size {
+            let line = buffer.lines.split_off(start);
             self.write_out(buffer);
+            self.keep(buffer, &line);
         }
+    }
+
+    /// Makes a line the first that waits, unless it is too long for that.
+    fn keep(&self, buffer: &mut Buffer, line: &[u8]) {
         if line.len() > buffer.options.size {
-            return self.append_batch(line, buffer.options.gzip);
+            self.append_batch(line, buffer.options.gzip);
+        } else {
+            buffer.begin_line();
+            buffer.lines.extend_from_slice(line);
         }
-        if buffer.lines.is_empty() {
-            buffer.due = buffer.options.flush.map(|delay| Instant::now() + delay);
-            buffer.lines.reserve(buffer.options.size);
-        }
-        buffer.lines.extend_from_slice(line);
     }
 
     /// Writes the lines that wait.

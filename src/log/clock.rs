@@ -1,6 +1,6 @@
 //! The current second as the logs and `Date` write it, put into words once a second.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::io::Write;
 
 use crate::sys::clock::{self, LocalTime};
@@ -27,24 +27,23 @@ pub struct Times {
 }
 
 thread_local! {
-    static LATEST: Cell<Option<Times>> = const { Cell::new(None) };
+    static LATEST: RefCell<Option<Times>> = const { RefCell::new(None) };
 }
 
-/// The forms of the second `unix`, which is put into words only if it was not asked for last.
-pub fn at(unix: i64) -> Times {
-    match LATEST.get() {
-        Some(times) if times.unix == unix => times,
-        _ => {
-            let times = Times::new(unix, &clock::local_time(unix));
-            LATEST.set(Some(times));
-            times
+/// Hands the forms of the second `unix` to `read`. It is put into words only if it was not asked
+/// for last.
+pub fn at<R>(unix: i64, read: impl FnOnce(&Times) -> R) -> R {
+    LATEST.with_borrow_mut(|latest| {
+        if latest.as_ref().is_some_and(|times| times.unix != unix) {
+            *latest = None;
         }
-    }
+        read(latest.get_or_insert_with(|| Times::new(unix, &clock::local_time(unix))))
+    })
 }
 
 /// The forms of this second, by a look at the clock.
 pub fn now() -> Times {
-    at(clock::realtime().0)
+    at(clock::realtime().0, |times| *times)
 }
 
 impl Times {
@@ -125,7 +124,8 @@ mod tests {
 
     #[test]
     fn a_second_is_remembered() {
-        assert_eq!(at(1_770_102_306), at(1_770_102_306));
-        assert_eq!(at(1_770_102_307).unix, 1_770_102_307);
+        for unix in [1_770_102_306, 1_770_102_306, 1_770_102_307] {
+            assert_eq!(at(unix, |times| times.unix), unix);
+        }
     }
 }

@@ -43,10 +43,15 @@ impl Escape {
 
     /// Escapes what stands in `line` from `start` on. Most values need none, and stay in place.
     fn apply(self, line: &mut Vec<u8>, start: usize) {
-        let Some(first) = line[start..].iter().position(|byte| self.replaces(*byte)) else {
-            return;
+        let is_clean = match self {
+            Escape::Default => is_clean(&line[start..], |byte| Escape::Default.replaces(byte)),
+            Escape::Json => is_clean(&line[start..], |byte| Escape::Json.replaces(byte)),
+            Escape::None => true,
         };
-        let value = line.split_off(start + first);
+        if is_clean {
+            return;
+        }
+        let value = line.split_off(start);
         match self {
             Escape::Json => escape_json(&value, line),
             _ => value.iter().for_each(|byte| self.push(*byte, line)),
@@ -63,6 +68,13 @@ impl Escape {
             line.push(byte);
         }
     }
+}
+
+/// Whether no byte of `value` is a bad one. It looks at sixteen at once, as the compiler makes of it.
+fn is_clean(value: &[u8], is_bad: impl Fn(u8) -> bool) -> bool {
+    let has_bad = |bytes: &[u8]| bytes.iter().fold(false, |bad, byte| bad | is_bad(*byte));
+    let (chunks, rest) = value.as_chunks::<16>();
+    !chunks.iter().any(|chunk| has_bad(chunk)) && !has_bad(rest)
 }
 
 /// A compiled format.

@@ -3,7 +3,6 @@
 mod format;
 mod options;
 
-use std::cell::Cell;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -25,9 +24,6 @@ use crate::sys::errno::ENOTDIR;
 
 /// Where requests are logged unless the configuration says otherwise.
 const DEFAULT_PATH: &[u8] = b"logs/access.log";
-
-/// A line buffer that has grown beyond this is not kept.
-const LARGEST_KEPT: usize = 64 * 1024;
 
 /// Access logs.
 pub struct AccessLog;
@@ -218,18 +214,10 @@ fn default_log(settings: &Settings, block: &Finish<'_>) -> Result<Log, Mistake> 
 
 impl Logger for Settings {
     fn log(&self, exchange: &Exchange) {
-        thread_local!(static LINE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) });
-        let mut line = LINE.take();
         for log in self.logs.iter().flatten() {
             if log.wants(exchange) {
-                line.clear();
-                log.format.write(exchange, &mut line);
-                line.push(b'\n');
-                log.write(exchange, &self.named, &line);
+                log.write(exchange, &self.named);
             }
-        }
-        if line.capacity() <= LARGEST_KEPT {
-            LINE.set(line);
         }
     }
 }
@@ -240,11 +228,17 @@ impl Log {
         condition.is_none_or(|condition| !matches!(&*condition.expand(exchange), b"" | b"0"))
     }
 
-    fn write(&self, exchange: &Exchange, named: &NamedLogs, line: &[u8]) {
+    fn write(&self, exchange: &Exchange, named: &NamedLogs) {
+        let append = |line: &mut Vec<u8>| {
+            self.format.write(exchange, line);
+            line.push(b'\n');
+        };
         match &self.target {
-            Target::Writer(writer) => writer.write(line),
+            Target::Writer(writer) => writer.write_with(append),
             Target::Named(name) if has_root(exchange) => {
-                named.append(Path::new(OsStr::from_bytes(&name.expand(exchange))), line);
+                let mut line = Vec::new();
+                append(&mut line);
+                named.append(Path::new(OsStr::from_bytes(&name.expand(exchange))), &line);
             }
             Target::Named(_) => {}
         }

@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use super::{Found, decimal, filled, port, row, seconds, text};
 use crate::exchange::{Exchange, Variable};
 use crate::net::address::Address;
-use crate::proto::h1::response::number;
 use crate::proto::proxy_protocol::ProxyHeader;
 use crate::sys::socket::{self, TcpInfo};
 
@@ -111,18 +110,30 @@ pub(super) const ROWS: &[Variable] = &[
 /// An address without its port. IPv4 addresses, which every log line has, are written by hand.
 pub(super) fn address(address: &Address, out: &mut Vec<u8>) -> Found {
     match address.ip() {
-        Some(IpAddr::V4(ip)) => {
-            for (place, octet) in ip.octets().into_iter().enumerate() {
-                if place > 0 {
-                    out.push(b'.');
-                }
-                number(octet.into(), out);
-            }
-            Some(())
-        }
+        Some(IpAddr::V4(ip)) => text(dotted(ip.octets(), &mut [0; 16]), out),
         Some(IpAddr::V6(ip)) => write!(out, "{ip}").ok(),
         None => write!(out, "{address}").ok(),
     }
+}
+
+/// Four numbers with a dot behind each but the last, put at the end of `room`.
+fn dotted(octets: [u8; 4], room: &mut [u8; 16]) -> &[u8] {
+    let mut start = room.len();
+    let mut put = |byte| {
+        start -= 1;
+        room[start] = byte;
+    };
+    for octet in octets.into_iter().rev() {
+        put(b'.');
+        put(b'0' + octet % 10);
+        if octet >= 10 {
+            put(b'0' + octet / 10 % 10);
+        }
+        if octet >= 100 {
+            put(b'0' + octet / 100);
+        }
+    }
+    &room[start..room.len() - 1]
 }
 
 /// What the PROXY protocol said, unless that was nothing (`UNKNOWN`, `LOCAL`).

@@ -14,12 +14,12 @@ pub(super) const ROWS: &[Variable] = &[
     Variable::plain(
         "time_local",
         "The local time as the common log format writes it.",
-        |_, out| text(&clock::at(event::unix_time().0).local, out),
+        |_, out| clock::at(event::unix_time().0, |times| text(&times.local, out)),
     ),
     Variable::plain(
         "time_iso8601",
         "The local time in the format of ISO 8601.",
-        |_, out| text(&clock::at(event::unix_time().0).iso8601, out),
+        |_, out| clock::at(event::unix_time().0, |times| text(&times.iso8601, out)),
     ),
     Variable::plain("pid", "The worker's process id.", |_, out| {
         decimal(std::process::id().into(), out)
