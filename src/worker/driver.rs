@@ -1,8 +1,9 @@
 //! Drivers: what takes connections through their bursts.
 //!
-//! The future that serves a burst takes kilobytes, so idle connections have none, and it is not
-//! made for each burst either: having served one it stands by for the next, of whatever
-//! connection. A worker has as many as it has had busy connections at once, up to a limit.
+//! The future that serves a burst takes kilobytes, as do buffers and requests, so idle connections
+//! have none, and they are not made for each burst either: having served one a driver stands by for
+//! the next, of whatever connection. A worker has as many as it has had busy connections at once,
+//! up to a limit.
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
@@ -12,6 +13,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use super::h1::{self, After};
+use super::memory::Memory;
 use crate::exchange::Connection;
 
 /// How many drivers are kept when nobody needs them.
@@ -71,12 +73,13 @@ impl Driver {
 }
 
 async fn drive(seat: Rc<Seat>) -> Infallible {
+    let mut memory = Memory::default();
     loop {
         let connection = poll_fn(|_| match seat.connection.take() {
             Some(connection) => Poll::Ready(connection),
             None => Poll::Pending,
         });
-        let after = h1::burst(connection.await).await;
+        let after = h1::burst(connection.await, &mut memory).await;
         seat.after.set(Some(after));
     }
 }

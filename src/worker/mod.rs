@@ -8,7 +8,7 @@ mod clock;
 mod connection;
 mod driver;
 mod h1;
-mod pool;
+mod memory;
 mod rush;
 
 use std::cell::{Cell, RefCell};

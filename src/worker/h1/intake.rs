@@ -12,29 +12,49 @@ use crate::http::{Captures, KnownHeader, Method, Status, host, uri};
 use crate::log::level::Level;
 use crate::proto::h1::framing::Framing;
 use crate::proto::h1::head::{HeadError, Parse};
-use crate::worker::pool::{Pool, with_pool};
+use crate::worker::memory::Memory;
 
-/// What the next request on a connection turned out to be.
+/// What there is on a connection.
 pub enum Intake {
-    /// A request to serve.
-    Request(Box<Exchange>),
-    /// Something that gets this status and ends the connection.
-    Refused(Box<Exchange>, Status),
+    /// A request, and what is wrong with its head, if anything is.
+    Request(Arrival, Option<Fault>),
     /// No request in sight: wait that long for one.
     Nothing(Duration),
-    /// The client left, or was too slow, in the middle of a head: only the log learns of it.
-    Lost(Box<Exchange>, Status),
     /// The client is gone.
     Gone,
 }
 
+/// A request that has arrived, as bytes.
+pub struct Arrival {
+    request: Box<Request>,
+    /// When its first byte came.
+    started: Moment,
+    /// Whether it came behind another, before that was answered.
+    pipelined: bool,
+}
+
+/// Why a head is none.
+pub enum Fault {
+    /// It is malformed.
+    Malformed(HeadError),
+    /// The client left, or was too slow, in the middle of it.
+    Lost(Received),
+}
+
+/// Why a request is not served.
+pub enum Unserved {
+    /// It gets this status, which ends the connection.
+    Refused(Status),
+    /// There is nobody left to answer: only the log learns of it.
+    Lost(Status),
+}
+
 /// The next request on the wire; `first` of its burst.
-pub async fn next(wire: &Rc<Wire>, first: bool) -> Intake {
-    let connection = Rc::clone(wire.connection());
-    let server = &connection.listener.default;
+pub async fn next(wire: &Wire, memory: &mut Memory, first: bool) -> Intake {
+    let connection = wire.connection();
     let pipelined = wire.has_input();
     if !first && !pipelined {
-        return Intake::Nothing(patience(&connection, wire));
+        return Intake::Nothing(patience(connection, wire));
     }
     if pipelined {
         wire.go_behind();
@@ -42,37 +62,36 @@ pub async fn next(wire: &Rc<Wire>, first: bool) -> Intake {
     if connection.awaits_proxy_header() && !proxy::read_header(wire).await {
         return Intake::Gone;
     }
-    let mut request = with_pool(Pool::take_request);
-    let mut started = None;
-    let error = match read_head(wire, server, &mut request, &mut started).await {
+    let mut reading = Reading {
+        server: &connection.listener.default,
+        request: memory.take_request(),
+        started: None,
+    };
+    let fault = match reading.finish(wire).await {
         Head::Complete => None,
-        Head::Wrong(error) => Some(error),
-        Head::Nothing => {
-            with_pool(|pool| pool.keep_request(request));
-            return Intake::Nothing(patience(&connection, wire));
+        Head::Wrong(error) => Some(Fault::Malformed(error)),
+        Head::Broken(end) if wire.has_input() => {
+            wire.consume(|input| (input.len(), reading.request.bytes.extend_from_slice(input)));
+            Some(Fault::Lost(end))
         }
-        Head::Broken(end) => return lost(wire, request, started, end),
+        Head::Broken(end) => {
+            if end == Received::End {
+                connection.log_leaving();
+            }
+            return Intake::Gone;
+        }
+        Head::Nothing => {
+            memory.keep_request(reading.request);
+            return Intake::Nothing(patience(connection, wire));
+        }
     };
     connection.count_request();
-    let mut exchange = Box::new(exchange(&connection, request, started));
-    exchange.pipelined = pipelined;
-    match understand(&mut exchange, error) {
-        Ok(()) => {
-            admit(wire, &mut exchange);
-            Intake::Request(exchange)
-        }
-        Err(Refusal { status, why }) => {
-            let part = match *exchange.path {
-                [] if exchange.request.host.is_empty() => "line",
-                _ => "headers",
-            };
-            exchange.log(
-                Level::Info,
-                format_args!("{why} while reading client request {part}"),
-            );
-            Intake::Refused(exchange, status)
-        }
-    }
+    let arrival = Arrival {
+        request: reading.request,
+        started: reading.started.unwrap_or_else(Moment::now),
+        pipelined,
+    };
+    Intake::Request(arrival, fault)
 }
 
 enum Head {
@@ -82,77 +101,65 @@ enum Head {
     Wrong(HeadError),
 }
 
-/// Reads until a whole head is there, and moves it to `request`; notes when its first byte came.
-async fn read_head(
-    wire: &Wire,
-    server: &VirtualHost,
-    request: &mut Request,
-    started: &mut Option<Moment>,
-) -> Head {
-    let mut deadline = None;
-    loop {
-        if started.is_none() && wire.has_input() {
-            *started = Some(Moment::now());
-        }
-        if let Some(head) = wire.consume(|input| parse(input, server, request)) {
-            return head;
-        }
-        match wire.try_receive() {
-            Some(Received::Bytes) => continue,
-            Some(end) => return Head::Broken(end),
-            None if !wire.has_input() => return Head::Nothing,
-            None => {}
-        }
-        if wire.flush().await.is_err() {
-            return Head::Broken(Received::Failed);
-        }
-        let until =
-            *deadline.get_or_insert_with(|| event::now() + server.settings.client_header_timeout);
-        match wire.receive(until).await {
-            Received::Bytes => {}
-            end => return Head::Broken(end),
-        }
-    }
+/// A head that is being read.
+struct Reading<'a> {
+    /// Says what a head may be, until its host is known.
+    server: &'a VirtualHost,
+    request: Box<Request>,
+    /// When its first byte came.
+    started: Option<Moment>,
 }
 
-/// Parses what is there of a head; `None` if it is not complete.
-fn parse(input: &[u8], server: &VirtualHost, request: &mut Request) -> (usize, Option<Head>) {
-    if input.is_empty() {
-        return (0, None);
-    }
-    let (used, head) = match request.head.parse(input, &server.settings.head) {
-        Parse::Incomplete => return (0, None),
-        Parse::Done { consumed } => (consumed, Head::Complete),
-        Parse::Error(error) => (input.len(), Head::Wrong(error)),
-    };
-    request.bytes.extend_from_slice(&input[..used]);
-    (used, Some(head))
-}
-
-/// What is known of a request whose head never became complete.
-fn lost(wire: &Wire, mut request: Box<Request>, started: Option<Moment>, end: Received) -> Intake {
-    if !wire.has_input() {
-        if end == Received::End {
-            wire.connection().log_leaving();
+impl Reading<'_> {
+    /// Reads until a whole head is there, and moves it to the request.
+    async fn finish(&mut self, wire: &Wire) -> Head {
+        let mut deadline = None;
+        loop {
+            if let Some(head) = self.look(wire) {
+                return head;
+            }
+            if wire.flush().await.is_err() {
+                return Head::Broken(Received::Failed);
+            }
+            let patience = self.server.settings.client_header_timeout;
+            let until = *deadline.get_or_insert_with(|| event::now() + patience);
+            match wire.receive(until).await {
+                Received::Bytes => {}
+                end => return Head::Broken(end),
+            }
         }
-        return Intake::Gone;
     }
-    wire.consume(|input| (input.len(), request.bytes.extend_from_slice(input)));
-    let connection = wire.connection();
-    connection.count_request();
-    let exchange = Box::new(exchange(connection, request, started));
-    let (status, why) = match end {
-        Received::TimedOut => (
-            Status::REQUEST_TIME_OUT,
-            "client timed out (110: Connection timed out)",
-        ),
-        _ => (Status::BAD_REQUEST, "client prematurely closed connection"),
-    };
-    exchange.log(
-        Level::Info,
-        format_args!("{why} while reading client request headers"),
-    );
-    Intake::Lost(exchange, status)
+
+    /// Takes what is there; `None` if that is not all of a head yet.
+    fn look(&mut self, wire: &Wire) -> Option<Head> {
+        loop {
+            if let Some(head) = wire.consume(|input| self.parse(input)) {
+                return Some(head);
+            }
+            match wire.try_receive() {
+                Some(Received::Bytes) => {}
+                Some(end) => return Some(Head::Broken(end)),
+                None if wire.has_input() => return None,
+                None => return Some(Head::Nothing),
+            }
+        }
+    }
+
+    /// Parses what is there of a head; `None` if it is not complete.
+    fn parse(&mut self, input: &[u8]) -> (usize, Option<Head>) {
+        if input.is_empty() {
+            return (0, None);
+        }
+        self.started.get_or_insert_with(Moment::now);
+        let head = &mut self.request.head;
+        let (used, head) = match head.parse(input, &self.server.settings.head) {
+            Parse::Incomplete => return (0, None),
+            Parse::Done { consumed } => (consumed, Head::Complete),
+            Parse::Error(error) => (input.len(), Head::Wrong(error)),
+        };
+        self.request.bytes.extend_from_slice(&input[..used]);
+        (used, Some(head))
+    }
 }
 
 /// For how long the connection may stay idle.
@@ -166,15 +173,61 @@ fn patience(connection: &Connection, wire: &Wire) -> Duration {
     }
 }
 
-/// An exchange on the listener's default server, until the request's host is known.
-fn exchange(
-    connection: &Rc<Connection>,
-    request: Box<Request>,
-    started: Option<Moment>,
-) -> Exchange {
-    let server = Rc::clone(&connection.listener.default);
-    let started = started.unwrap_or_else(Moment::now);
-    Exchange::new(request, Rc::clone(connection), server, started)
+impl Arrival {
+    /// An exchange for the request: on the listener's default server, until [`admit`] knows its
+    /// host.
+    pub fn exchange(self, wire: &Wire, memory: &mut Memory) -> Exchange {
+        let connection = Rc::clone(wire.connection());
+        let server = Rc::clone(&connection.listener.default);
+        let mut exchange = Exchange::new(self.request, connection, server, self.started);
+        exchange.pipelined = self.pipelined;
+        exchange.path = std::mem::take(&mut memory.path);
+        exchange.args = std::mem::take(&mut memory.args);
+        exchange
+    }
+}
+
+/// Makes sense of what has arrived, and attaches the body.
+///
+/// # Errors
+/// It can't be served; the log knows why.
+pub fn admit(
+    wire: &Rc<Wire>,
+    exchange: &mut Exchange,
+    fault: Option<Fault>,
+) -> Result<(), Unserved> {
+    let error = match fault {
+        None => None,
+        Some(Fault::Malformed(error)) => Some(error),
+        Some(Fault::Lost(end)) => return Err(lost(exchange, end)),
+    };
+    if let Err(Refusal { status, why }) = understand(exchange, error) {
+        let part = match *exchange.path {
+            [] if exchange.request.host.is_empty() => "line",
+            _ => "headers",
+        };
+        let message = format_args!("{why} while reading client request {part}");
+        exchange.log(Level::Info, message);
+        return Err(Unserved::Refused(status));
+    }
+    if let Some(source) = Source::new(wire, &exchange.request.framing) {
+        exchange.body = RequestBody::new(Box::new(source));
+    }
+    Ok(())
+}
+
+/// Logs that a head never became complete.
+fn lost(exchange: &Exchange, end: Received) -> Unserved {
+    let (status, why) = match end {
+        Received::TimedOut => (
+            Status::REQUEST_TIME_OUT,
+            "client timed out (110: Connection timed out)",
+        ),
+        _ => (Status::BAD_REQUEST, "client prematurely closed connection"),
+    };
+    let message = format_args!("{why} while reading client request headers");
+    exchange.log(Level::Info, message);
+    Unserved::Lost(status)
 }
 
 /// Why a request with a well-formed head is refused all the same.
@@ -267,26 +320,25 @@ fn choose_server(exchange: &mut Exchange) -> Result<(), Refusal> {
 
 /// Normalises the path and splits off the arguments.
 fn read_path(exchange: &mut Exchange) -> Result<(), Refusal> {
-    let request = &exchange.request;
+    let Exchange {
+        request,
+        server,
+        path,
+        args,
+        ..
+    } = exchange;
     let target = request.target();
     if target == b"*" && exchange.method == Method::Options {
-        exchange.path.extend_from_slice(target);
+        path.extend_from_slice(target);
         return Ok(());
     }
-    let mut decoded = Vec::new();
-    let parsed = uri::parse(target, exchange.server.settings.merge_slashes, &mut decoded);
-    let Ok(uri) = parsed else {
+    let Ok(uri) = uri::parse(target, server.settings.merge_slashes, path) else {
+        path.clear();
         return Err(refusal(Status::BAD_REQUEST, "client sent invalid request"));
     };
-    exchange.path.extend_from_slice(uri.path(target, &decoded));
-    exchange.args.extend_from_slice(uri.args.of(target));
-    exchange.rewritten = false;
-    Ok(())
-}
-
-/// Attaches the body, and lets the connection's age and the request decide whether it persists.
-fn admit(wire: &Rc<Wire>, exchange: &mut Exchange) {
-    if let Some(source) = Source::new(wire, &exchange.request.framing) {
-        exchange.body = RequestBody::new(Box::new(source));
+    if uri.plain {
+        path.extend_from_slice(uri.raw_path.of(target));
     }
+    args.extend_from_slice(uri.args.of(target));
+    Ok(())
 }

@@ -18,14 +18,14 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 
-use self::intake::Intake;
+use self::intake::{Intake, Unserved};
 use self::wire::Wire;
 use crate::event::{self, Hangup, Raced};
 use crate::exchange::counters::{Gauge, READING, WRITING};
 use crate::exchange::{BodyError, Connection, Exchange, Response, runner};
 use crate::http::{Method, Status};
 use crate::log::level::Level;
-use crate::worker::pool::with_pool;
+use crate::worker::memory::Memory;
 
 /// How a burst ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,42 +43,51 @@ const TURN: u32 = 64;
 #[derive(Debug)]
 pub struct Broken;
 
-/// Serves requests until none is in sight.
-pub async fn burst(connection: Rc<Connection>) -> After {
-    let wire = Rc::new(Wire::new(connection));
-    let mut first = true;
-    for count in 1_u32.. {
-        if count.is_multiple_of(TURN) {
+/// Serves requests until none is in sight, with what `memory` has.
+pub async fn burst(connection: Rc<Connection>, memory: &mut Memory) -> After {
+    let wire = Rc::new(Wire::new(connection, memory));
+    let after = requests(&wire, memory).await;
+    wire.end(memory);
+    after
+}
+
+async fn requests(wire: &Rc<Wire>, memory: &mut Memory) -> After {
+    for count in 0_u32.. {
+        if (count + 1).is_multiple_of(TURN) {
             event::yield_now().await;
         }
-        let is_first = std::mem::take(&mut first);
-        let next = counted::<READING, _>(pin!(intake::next(&wire, is_first))).await;
-        let mut exchange = match next {
-            Intake::Request(exchange) => exchange,
-            Intake::Refused(exchange, status) => {
-                Box::pin(refuse(&wire, *exchange, status)).await;
-                return After::Close;
-            }
-            Intake::Nothing(idle) => return flushed(&wire, After::Idle(idle)).await,
-            Intake::Lost(mut exchange, status) => {
-                exchange.set_response(Response::new(status));
-                finish(&wire, &exchange);
-                return After::Close;
-            }
+        let next = intake::next(wire, memory, count == 0);
+        let (arrival, fault) = match counted::<READING, _>(pin!(next)).await {
+            Intake::Request(arrival, fault) => (arrival, fault),
+            Intake::Nothing(idle) => return flushed(wire, After::Idle(idle)).await,
             Intake::Gone => return After::Close,
         };
-        let served = counted::<WRITING, _>(pin!(serve(&wire, &mut exchange))).await;
+        let mut exchange = arrival.exchange(wire, memory);
+        match intake::admit(wire, &mut exchange, fault) {
+            Ok(()) => {}
+            Err(Unserved::Refused(status)) => {
+                Box::pin(refuse(wire, exchange, status)).await;
+                return After::Close;
+            }
+            Err(Unserved::Lost(status)) => {
+                exchange.set_response(Response::new(status));
+                finish(wire, &exchange);
+                return After::Close;
+            }
+        }
+        let served = counted::<WRITING, _>(pin!(serve(wire, &mut exchange))).await;
         let goes_on = served.is_ok() && exchange.keep_alive;
         if served.is_ok() && !goes_on {
             // More follows, though no bytes: the end of the connection, in the same packet.
             let _ = wire.push(true).await;
-            closing::close(&wire, &exchange, false).await;
+            closing::close(wire, &exchange, false).await;
         }
         if !matches!(exchange.request.method(), Method::Get | Method::Head) {
             event::new_occasion();
         }
         wire.set_keepalive_timeout(exchange.location.core.keepalive_timeout);
-        with_pool(|pool| pool.keep_request(exchange.request));
+        memory.keep_request(exchange.request);
+        memory.keep_uri(exchange.path, exchange.args);
         if !goes_on {
             break;
         }

@@ -13,7 +13,7 @@ use crate::exchange::Connection;
 use crate::net::buffer::Buffer;
 use crate::sys::mapping::Mapping;
 use crate::sys::socket;
-use crate::worker::pool::with_pool;
+use crate::worker::memory::Memory;
 
 /// How much is read at once.
 const READ_SIZE: usize = 16 * 1024;
@@ -61,18 +61,24 @@ pub struct Wire {
 }
 
 impl Wire {
-    /// Buffers for `connection`, taken from the worker's pool.
-    pub fn new(connection: Rc<Connection>) -> Wire {
-        let (input, output) = with_pool(|pool| (pool.take_input(), pool.take_output()));
+    /// The wire to `connection`, with buffers out of `memory`.
+    pub fn new(connection: Rc<Connection>, memory: &mut Memory) -> Wire {
         Wire {
             connection,
-            input: RefCell::new(input),
-            output: RefCell::new(output),
+            input: RefCell::new(std::mem::take(&mut memory.input)),
+            output: RefCell::new(std::mem::take(&mut memory.output)),
             behind: Cell::new(false),
             failed: Cell::new(false),
             timed_out: Cell::new(false),
             send_timeout: Cell::new(Duration::from_secs(60)),
             keepalive_timeout: Cell::new(None),
+        }
+    }
+
+    /// Gives the buffers back, unless somebody else still has the wire.
+    pub fn end(mut self: Rc<Self>, memory: &mut Memory) {
+        if let Some(wire) = Rc::get_mut(&mut self) {
+            memory.keep_buffers(wire.input.get_mut(), wire.output.get_mut());
         }
     }
 
@@ -194,8 +200,10 @@ impl Wire {
     /// As [`Wire::flush`].
     pub async fn push(&self, more: bool) -> Result<(), Broken> {
         while !self.output.borrow().is_empty() {
-            let result = self.behind_output(|output| self.connection.io.try_send(output, more));
-            self.progress(result).await?;
+            let sent = self.behind_output(|output| self.connection.io.try_send(output, more));
+            if let Err(error) = sent {
+                self.overcome(error).await?;
+            }
         }
         Ok(())
     }
@@ -278,7 +286,13 @@ impl Wire {
         let mut turn = 0;
         while *done < length {
             let count = usize::try_from((length - *done).min(chunk - turn)).unwrap_or(usize::MAX);
-            let sent = self.progress(attempt(*done, count)).await? as u64;
+            let sent = match attempt(*done, count) {
+                Ok(sent) => sent as u64,
+                Err(error) => {
+                    self.overcome(error).await?;
+                    0
+                }
+            };
             (turn, *done) = (turn + sent, *done + sent);
             if turn >= chunk && *done < length {
                 event::yield_now().await;
@@ -311,28 +325,22 @@ impl Wire {
         Ok(sent - of_output)
     }
 
-    /// What a send achieved; waits if the socket is full.
-    async fn progress(&self, result: io::Result<usize>) -> Result<usize, Broken> {
-        match result {
-            Ok(sent) => Ok(sent),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(0),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+    /// Sees to it that sending can go on after `error`: waits if the socket is full.
+    async fn overcome(&self, error: io::Error) -> Result<(), Broken> {
+        match error.kind() {
+            io::ErrorKind::Interrupted => return Ok(()),
+            io::ErrorKind::WouldBlock => {
                 let deadline = event::now() + self.send_timeout.get();
                 match self.connection.io.writable(Some(deadline)).await {
-                    Ok(()) => Ok(0),
-                    Err(error) => {
-                        self.timed_out.set(error.kind() == io::ErrorKind::TimedOut);
-                        self.break_off()
-                    }
+                    Ok(()) => return Ok(()),
+                    Err(error) => self.timed_out.set(error.kind() == io::ErrorKind::TimedOut),
                 }
             }
-            Err(error) => {
-                if error.kind() == io::ErrorKind::UnexpectedEof {
-                    log::warn!("a file became shorter while it was sent");
-                }
-                self.break_off()
-            }
+            io::ErrorKind::UnexpectedEof => log::warn!("a file became shorter while it was sent"),
+            _ => {}
         }
+        self.failed.set(true);
+        Err(Broken)
     }
 
     /// Whether nothing can be sent any more.
@@ -351,11 +359,6 @@ impl Wire {
         self.timed_out.set(true);
     }
 
-    fn break_off<T>(&self) -> Result<T, Broken> {
-        self.failed.set(true);
-        Err(Broken)
-    }
-
     fn fail(&self) -> Received {
         self.failed.set(true);
         Received::Failed
@@ -369,15 +372,5 @@ impl Wire {
     /// For how long the connection may stay idle, if a request in this burst has said so.
     pub fn keepalive_timeout(&self) -> Option<Duration> {
         self.keepalive_timeout.get()
-    }
-}
-
-impl Drop for Wire {
-    fn drop(&mut self) {
-        let (input, output) = (
-            std::mem::take(self.input.get_mut()),
-            std::mem::take(self.output.get_mut()),
-        );
-        with_pool(|pool| pool.give_back(input, output));
     }
 }
