@@ -58,16 +58,17 @@ pub fn normalise(host: &[u8], out: &mut Vec<u8>) -> Result<Option<u16>, InvalidH
 
 /// The length of a name in front of a port, and which kinds of bytes are in it.
 fn name(host: &[u8]) -> (usize, u8) {
-    let (mut kinds, mut previous) = (0, 0);
-    for (at, byte) in host.iter().enumerate() {
-        let kind = KINDS[usize::from(*byte)];
-        if kind == COLON {
-            return (at, kinds);
+    let (mut at, mut kinds) = (0, 0);
+    while let Some(&byte) = host.get(at) {
+        match KINDS[usize::from(byte)] {
+            0 => {}
+            COLON => break,
+            DOT if host.get(at + 1) == Some(&b'.') => kinds |= TWO_DOTS,
+            kind => kinds |= kind,
         }
-        kinds |= kind | (kind & previous & DOT) << 1;
-        previous = kind;
+        at += 1;
     }
-    (host.len(), kinds)
+    (at, kinds)
 }
 
 /// As [`name`], of an address in brackets.
@@ -83,16 +84,15 @@ fn address(host: &[u8]) -> Result<(usize, u8), InvalidHost> {
 }
 
 fn port(digits: &[u8]) -> Result<Option<u16>, InvalidHost> {
-    let mut port = None;
-    for digit in digits {
-        if !digit.is_ascii_digit() {
+    let mut port = 0;
+    for byte in digits {
+        let digit = u32::from(byte.wrapping_sub(b'0'));
+        port = port * 10 + digit;
+        if digit > 9 || port > u32::from(u16::MAX) {
             return Err(InvalidHost);
         }
-        let tens = port.unwrap_or(0u16).checked_mul(10);
-        let value = tens.and_then(|tens| tens.checked_add(u16::from(digit - b'0')));
-        port = Some(value.ok_or(InvalidHost)?);
     }
-    Ok(port)
+    Ok((!digits.is_empty()).then_some(port as u16))
 }
 
 const UPPER_CASE: u8 = 1;
@@ -103,7 +103,7 @@ const BRACKET: u8 = 8;
 const OTHER: u8 = 16;
 const DOT: u8 = 32;
 /// One behind the other.
-const TWO_DOTS: u8 = DOT << 1;
+const TWO_DOTS: u8 = 64;
 
 /// The kind of each byte; 0 for the other unreserved bytes and sub-delimiters (RFC 3986 sections
 /// 2.2 and 2.3).

@@ -65,26 +65,17 @@ fn inspect(target: &[u8]) -> Uri {
         plain: target.first() != Some(&b'?'),
         ..Uri::default()
     };
-    let mut end = target.len();
-    let mut behind_slash = usize::MAX;
-    for (at, &byte) in target.iter().enumerate() {
-        if !IS_MARK[usize::from(byte)] {
-            continue;
-        }
+    let (mut end, mut behind_slash) = (0, usize::MAX);
+    while let Some(&byte) = target.get(end) {
         match byte {
-            b'/' | b'.' => {
-                uri.plain &= at != behind_slash;
-                if byte == b'/' {
-                    behind_slash = at + 1;
-                }
-            }
+            b'/' | b'.' if end == behind_slash => uri.plain = false,
+            b'/' => behind_slash = end + 1,
             b'%' => (uri.plain, uri.quoted) = (false, true),
             b'+' => uri.plus = true,
-            _ => {
-                end = at;
-                break;
-            }
+            b'?' | b'#' => break,
+            _ => {}
         }
+        end += 1;
     }
     uri.raw_path = Span::new(0, end);
     if target.get(end) == Some(&b'?') {
@@ -94,18 +85,6 @@ fn inspect(target: &[u8]) -> Uri {
     }
     uri
 }
-
-/// The bytes by which the parts of a target, and what is to be normalised, are known.
-static IS_MARK: [bool; 256] = {
-    let marks = b"/.%+?#";
-    let mut table = [false; 256];
-    let mut at = 0;
-    while at < marks.len() {
-        table[marks[at] as usize] = true;
-        at += 1;
-    }
-    table
-};
 
 /// What the bytes since the last slash look like.
 #[derive(Clone, Copy, PartialEq, Eq)]

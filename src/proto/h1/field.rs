@@ -87,10 +87,11 @@ fn field(input: &[u8], underscores: bool) -> FieldLine {
 }
 
 fn value(input: &[u8], name: Span, valid: bool) -> FieldLine {
-    let colon = name.end as usize + 1;
-    let rest = input.get(colon..).unwrap_or_default();
-    let start = colon + rest.iter().take_while(|&&byte| byte == b' ').count();
-    let rest = &input[start..];
+    let mut start = name.end as usize + 1;
+    while input.get(start) == Some(&b' ') {
+        start += 1;
+    }
+    let rest = input.get(start..).unwrap_or_default();
     let Some(length) = memchr::memchr3(b'\n', b'\r', 0, rest) else {
         return FieldLine::Partial;
     };
@@ -98,29 +99,28 @@ fn value(input: &[u8], name: Span, valid: bool) -> FieldLine {
     if input[stop] == 0 {
         return FieldLine::Invalid(stop);
     }
-    let trailing = rest[..length]
-        .iter()
-        .rev()
-        .take_while(|&&byte| byte == b' ')
-        .count();
-    finish(input, stop, name, Span::new(start, stop - trailing), valid)
+    let mut end = stop;
+    while end > start && input[end - 1] == b' ' {
+        end -= 1;
+    }
+    finish(input, stop, name, Span::new(start, end), valid)
 }
 
 /// Steps over the line end at `stop`: a line feed, with any number of carriage returns before it.
 fn finish(input: &[u8], stop: usize, name: Span, value: Span, valid: bool) -> FieldLine {
-    let returns = input[stop..]
-        .iter()
-        .take_while(|&&byte| byte == b'\r')
-        .count();
-    match input.get(stop + returns) {
+    let mut end = stop;
+    while input.get(end) == Some(&b'\r') {
+        end += 1;
+    }
+    match input.get(end) {
         None => FieldLine::Partial,
         Some(b'\n') => FieldLine::Field {
             name,
             value,
             valid,
-            length: stop + returns + 1,
+            length: end + 1,
         },
-        Some(_) => FieldLine::Invalid(stop + returns),
+        Some(_) => FieldLine::Invalid(end),
     }
 }
 

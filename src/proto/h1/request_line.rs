@@ -152,9 +152,13 @@ impl Scanner<'_> {
 
     /// Steps over bytes as long as they are wanted; gives the first that is not.
     fn skip_while(&mut self, wanted: impl Fn(u8) -> bool) -> Step<u8> {
-        let rest = &self.input[self.at..];
-        let length = rest.iter().position(|&byte| !wanted(byte));
-        self.at += length.unwrap_or(rest.len());
+        let mut at = self.at;
+        while let Some(&byte) = self.input.get(at)
+            && wanted(byte)
+        {
+            at += 1;
+        }
+        self.at = at;
         self.peek()
     }
 
@@ -179,7 +183,8 @@ impl Scanner<'_> {
     /// The path and arguments: up to a space or the end of the line, without control bytes.
     fn path(&mut self) -> Step {
         let start = self.at;
-        let stop = self.skip_while(|byte| IN_TARGET[usize::from(byte)])?;
+        self.at += target_length(&self.input[start..]);
+        let stop = self.peek()?;
         if !matches!(stop, b' ' | b'\r' | b'\n') {
             return Err(LineError::Request.into());
         }
@@ -298,16 +303,30 @@ impl Scanner<'_> {
     }
 }
 
-/// Which bytes may stand in a path or its arguments: neither spaces nor control bytes.
-static IN_TARGET: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = b'!' as usize;
-    while byte < table.len() {
-        table[byte] = byte != 0x7f;
-        byte += 1;
+/// How many bytes at the start may stand in a path or its arguments: neither spaces nor control
+/// bytes. It looks at eight at once.
+fn target_length(input: &[u8]) -> usize {
+    let (words, rest) = input.as_chunks();
+    for (number, word) in words.iter().enumerate() {
+        let stops = stops(u64::from_le_bytes(*word));
+        if stops != 0 {
+            return number * 8 + (stops.trailing_zeros() / 8) as usize;
+        }
     }
-    table
-};
+    let is_stop = |byte: &u8| *byte <= b' ' || *byte == 0x7f;
+    let end = rest.iter().position(is_stop).unwrap_or(rest.len());
+    words.len() * 8 + end
+}
+
+/// A mark in the first of eight bytes that can't stand in a target; those behind it mean nothing.
+fn stops(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const MARKS: u64 = 0x80 * ONES;
+    let delete = word ^ (0x7f * ONES);
+    let is_delete = delete.wrapping_sub(ONES) & !delete;
+    let is_low = word.wrapping_sub(0x21 * ONES) & !word;
+    (is_delete | is_low) & MARKS
+}
 
 /// The bytes nginx takes between the brackets of an IP literal.
 fn is_ip_literal(byte: u8) -> bool {
@@ -317,6 +336,7 @@ fn is_ip_literal(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn parts_of_good_lines() {
@@ -409,6 +429,15 @@ mod tests {
                 text.trim_end_matches(['\r', '\n']).as_bytes()
             );
             assert_eq!(length, text.len());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_target_ends_at_the_first_byte_it_cannot_have(input: Vec<u8>, text in "[!-~]{0,20}") {
+            let input = [text.as_bytes(), &input].concat();
+            let end = input.iter().position(|&byte| byte <= b' ' || byte == 0x7f);
+            prop_assert_eq!(target_length(&input), end.unwrap_or(input.len()));
         }
     }
 
