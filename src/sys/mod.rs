@@ -22,6 +22,12 @@ pub mod xattr;
 
 use std::io;
 
+// The unwinder, which is what a panic needs of GCC. Linked from the static library, it spares each
+// start the loading of `libgcc_s`.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[link(name = "gcc_eh", kind = "static", modifiers = "-bundle")]
+unsafe extern "C" {}
+
 /// A system call's result where -1 means "see errno".
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
     if result == -1 {
