@@ -4,13 +4,15 @@
 //! or [`Signals::wait`] polls. Nothing else happens in the handler.
 
 use super::Io;
+use crate::sys::fd;
 use crate::sys::poll::{PollFd, Readiness, poll};
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::WithOrigin;
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A signal and the process that sent it; 0 when the kernel did not say.
@@ -24,11 +26,13 @@ pub struct Received {
 
 /// The signals this process has asked for.
 ///
-/// A forked child inherits the parent's handlers and socket pair: it makes its own `Signals`
-/// and drops the inherited one, with signals blocked meanwhile (`sys::signal::Blocked`).
+/// A forked child inherits the parent's handlers and socket pair: [`Signals::part`] gives it a
+/// pair of its own.
 #[derive(Debug)]
 pub struct Signals {
     delivery: SignalDelivery<UnixStream, WithOrigin>,
+    /// The end that the handlers write to.
+    write: Arc<UnixStream>,
     /// The same socket for the loop, from the first await on.
     watched: Option<Io>,
     pending: VecDeque<Received>,
@@ -42,15 +46,30 @@ impl Signals {
     /// # Errors
     /// The kernel's.
     pub fn new(signals: &[i32]) -> io::Result<Signals> {
-        let (read, write) = UnixStream::pair()?;
-        read.set_nonblocking(true)?;
-        write.set_nonblocking(true)?;
-        let delivery = SignalDelivery::with_pipe(read, write, WithOrigin::default(), signals)?;
+        let (read, write) = pair()?;
+        let write = Arc::new(write);
+        let origin = WithOrigin::default();
+        let delivery = SignalDelivery::with_pipe(read, Arc::clone(&write), origin, signals)?;
         Ok(Signals {
             delivery,
+            write,
             watched: None,
             pending: VecDeque::new(),
         })
+    }
+
+    /// In a forked child, with signals blocked since before the fork (`sys::signal::Blocked`): what
+    /// has come so far was for the parent, and what comes from now on is for the child alone.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn part(&mut self) -> io::Result<()> {
+        let (read, write) = pair()?;
+        fd::replace(self.delivery.get_read().as_fd(), read.as_fd())?;
+        fd::replace(self.write.as_fd(), write.as_fd())?;
+        self.collect();
+        self.pending.clear();
+        Ok(())
     }
 
     /// The next signal.
@@ -103,6 +122,14 @@ impl Signals {
             sender: origin.process.map_or(0, |process| process.pid),
         }));
     }
+}
+
+/// Two sockets that are connected and do not block.
+fn pair() -> io::Result<(UnixStream, UnixStream)> {
+    let (read, write) = UnixStream::pair()?;
+    read.set_nonblocking(true)?;
+    write.set_nonblocking(true)?;
+    Ok((read, write))
 }
 
 #[cfg(test)]

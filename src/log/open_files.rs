@@ -63,6 +63,11 @@ impl LogFiles {
         }
     }
 
+    /// Closes all files; what is written to them from now on is lost.
+    pub fn close(&self) {
+        self.all().iter().for_each(|file| file.file().close());
+    }
+
     /// Writes all lines that wait, before a process ends.
     pub fn flush(&self) {
         self.all().iter().for_each(|file| file.flush());

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::{Failed, folder, pidfile};
-use crate::exchange::Runtime;
+use crate::exchange::{Identity, ProcessSettings, Runtime};
 use crate::log::errno::Errno;
 use crate::log::error_log::ErrorLog;
 use crate::log::level::Level;
@@ -19,6 +19,9 @@ use crate::sys::process;
 pub struct Generation {
     /// The configuration.
     pub runtime: Rc<Runtime>,
+    /// The groups of whom workers run as. To look them up is dear, and the workers' memory is the
+    /// dearer for it.
+    pub groups: Vec<u32>,
     doors: Vec<Door>,
 }
 
@@ -35,12 +38,14 @@ impl Generation {
     /// Opens the listening sockets of `runtime`, taking over those of `previous` it needs as well.
     ///
     /// # Errors
-    /// One could not be opened; `log` says which.
+    /// One could not be opened, or the groups of whom workers run as are not known; `log` says
+    /// which.
     pub fn open(
         runtime: Rc<Runtime>,
         previous: &[Rc<Socket>],
         log: &ErrorLog,
     ) -> Result<Self, Failed> {
+        let groups = groups(&runtime.process).map_err(|message| report(log, &message))?;
         let places = places(&runtime);
         let wanted: Vec<ListenOptions> = places
             .iter()
@@ -55,6 +60,7 @@ impl Generation {
         });
         Ok(Self {
             doors: doors.collect(),
+            groups,
             runtime,
         })
     }
@@ -108,6 +114,22 @@ impl Generation {
             );
         }
     }
+}
+
+/// The groups workers are to be in, if they become somebody else.
+fn groups(settings: &ProcessSettings) -> Result<Vec<u32>, String> {
+    let Some(user) = newcomer(settings).filter(|_| settings.master_process) else {
+        return Ok(Vec::new());
+    };
+    let (name, gid) = (&user.name, user.gid);
+    process::groups(name, gid)
+        .map_err(|error| format!("getgrouplist({name}, {gid}) failed {}", Errno(&error)))
+}
+
+/// Whom workers become: nobody else, unless this process has root's rights.
+pub(super) fn newcomer(settings: &ProcessSettings) -> Option<&Identity> {
+    let user = settings.user.as_ref();
+    user.filter(|_| process::effective_uid() == 0)
 }
 
 /// For every socket that is needed, its place in [`Runtime::sockets`] and, where each worker has

@@ -65,6 +65,8 @@ pub struct Invocation {
 struct Master {
     invocation: Invocation,
     generation: Generation,
+    /// The configuration before, until the workers of the new one are up.
+    previous: Option<Generation>,
     signals: Signals,
     workers: Workers,
     /// Counters that workers of all generations share.

@@ -30,7 +30,8 @@ pub fn old_name(path: &Path) -> PathBuf {
 /// The system's, in nginx's words.
 pub fn write(path: &Path, pid: Pid, logs: &Path) -> Result<(), String> {
     let mut file = open(path, true, logs)?;
-    writeln!(file, "{pid}").map_err(|error| failed("write()", path, &error))
+    file.write_all(format!("{pid}\n").as_bytes())
+        .map_err(|error| failed("write()", path, &error))
 }
 
 /// Makes sure that the file can be written, without changing it, for `-t`.

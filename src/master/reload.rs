@@ -87,20 +87,20 @@ impl Master {
     /// whoever asked. The sockets that both have stay open all the while, so no connection is
     /// refused.
     fn replace(&mut self, next: Generation) -> ControlFlow<End, Option<String>> {
-        let previous = mem::replace(&mut self.generation, next);
+        self.previous = Some(mem::replace(&mut self.generation, next));
+        self.adopt_log();
         let mut retiring = mem::take(&mut self.workers);
         self.start_workers()?;
         let came_up = self.workers.come_up();
-        let abandoned = match came_up {
-            true => previous,
-            false => {
-                mem::swap(&mut self.workers, &mut retiring);
-                mem::replace(&mut self.generation, previous)
-            }
-        };
-        self.abandon(abandoned);
+        let mut abandoned = self.previous.take();
+        if let (Some(previous), false) = (&mut abandoned, came_up) {
+            mem::swap(&mut self.workers, &mut retiring);
+            mem::swap(&mut self.generation, previous);
+        }
         retiring.retire(&self.generation.runtime.error_log);
         self.workers.join(retiring);
+        // At last, because to free a large configuration takes a while.
+        abandoned.into_iter().for_each(|other| self.abandon(other));
         if came_up {
             return ControlFlow::Continue(None);
         }
@@ -113,11 +113,16 @@ impl Master {
         ControlFlow::Continue(Some(told))
     }
 
+    /// Has what libraries say, and stray messages, go to the log of the generation in force.
+    fn adopt_log(&self) {
+        facade::set_main(self.generation.runtime.error_log.clone());
+        self.generation.redirect_stderr();
+    }
+
     /// Closes what only the generation that is not in force needs.
     pub(super) fn abandon(&self, mut other: Generation) {
+        self.adopt_log();
         let log = &self.generation.runtime.error_log;
-        facade::set_main(log.clone());
-        self.generation.redirect_stderr();
         listen::close_all_but(&self.generation.sockets(), other.stop_listening(), log);
         if other.pid_file() != self.generation.pid_file() {
             pidfile::remove(other.pid_file(), log);

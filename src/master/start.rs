@@ -70,6 +70,7 @@ impl Master {
         let master = Self {
             invocation,
             generation,
+            previous: None,
             signals,
             workers: Workers::default(),
             counters,

@@ -15,7 +15,7 @@ use super::upgrade::environment;
 use super::workers::FATAL;
 use super::{Failed, Master, Newborn, outcome, pidfile};
 use crate::event::Signals;
-use crate::exchange::ProcessSettings;
+use crate::exchange::Runtime;
 use crate::log::errno::Errno;
 use crate::log::error_log::ErrorLog;
 use crate::log::level::Level;
@@ -33,26 +33,25 @@ impl Master {
         } = newborn;
         let Self {
             generation,
-            signals,
+            previous,
+            mut signals,
             counters,
             ..
         } = self;
         process::set_title(&format!("{}: worker process", crate::NAME));
-        let own_signals = Signals::new(&worker::SIGNALS);
-        // Only now: what is the master's must not be told of the worker's signals.
-        drop(signals);
+        let parted = signals.part();
         // The end of a script is awaited; a handler would only interrupt.
         signal::reset(SIGCHLD);
         drop(blocked);
         let runtime = Rc::clone(&generation.runtime);
         let log = runtime.error_log.clone();
-        if let Err(error) = process::set_environment(&environment(&runtime.process)) {
+        if let Err(error) = process::set_environment(environment(&runtime.process)) {
             fatal(&log, "setting the environment", &error);
         }
-        let ready = own_signals
-            .map_err(|error| fatal(&log, "sigaction()", &error))
-            .and_then(|signals| take_place(&runtime.process, number, &log).map(|()| signals))
-            .and_then(|signals| {
+        let ready = parted
+            .map_err(|error| fatal(&log, "socketpair()", &error))
+            .and_then(|()| take_place(&generation, number, &log))
+            .and_then(|()| {
                 Ok(Assignment {
                     service: service(&generation, number)?,
                     signals,
@@ -62,6 +61,7 @@ impl Master {
             });
         // The sockets of other workers close.
         drop(generation);
+        let _kept = previous.map(leave);
         let served = ready.and_then(|assignment| {
             promise.keep();
             serve(assignment, &log)
@@ -124,6 +124,13 @@ impl Master {
     }
 }
 
+/// Closes what is open of the configuration before. The rest of it is not freed: its memory is the
+/// master's, too, and would be copied for that.
+fn leave(previous: Generation) -> Rc<Runtime> {
+    previous.runtime.logs.close();
+    previous.runtime
+}
+
 /// What the worker `number` gets of `generation`.
 fn service(generation: &Generation, number: usize) -> Result<Service, Failed> {
     let runtime = Rc::clone(&generation.runtime);
@@ -141,7 +148,8 @@ fn serve(assignment: Assignment, log: &ErrorLog) -> Result<(), Failed> {
 }
 
 /// Takes the place the main block describes for a worker: its limits, processor, user, folder.
-fn take_place(settings: &ProcessSettings, number: usize, log: &ErrorLog) -> Result<(), Failed> {
+fn take_place(generation: &Generation, number: usize, log: &ErrorLog) -> Result<(), Failed> {
+    let settings = &generation.runtime.process;
     let alert = |result: io::Result<()>, call: fmt::Arguments<'_>| {
         if let Err(error) = result {
             let error = Errno(&error);
@@ -163,7 +171,7 @@ fn take_place(settings: &ProcessSettings, number: usize, log: &ErrorLog) -> Resu
         let result = process::set_limit(Resource::Core, bytes);
         alert(result, format_args!("setrlimit(RLIMIT_CORE, {bytes})"));
     }
-    become_user(settings, log)?;
+    become_user(generation, log)?;
     if let Some(processors) = settings.worker_cpu_affinity.of_worker(number) {
         alert(
             process::set_affinity(processors),
@@ -181,17 +189,14 @@ fn take_place(settings: &ProcessSettings, number: usize, log: &ErrorLog) -> Resu
 }
 
 /// Gives root's rights up, if there are any.
-fn become_user(settings: &ProcessSettings, log: &ErrorLog) -> Result<(), Failed> {
-    let Some(user) = settings
-        .user
-        .as_ref()
-        .filter(|_| process::effective_uid() == 0)
-    else {
+fn become_user(generation: &Generation, log: &ErrorLog) -> Result<(), Failed> {
+    let Some(user) = generation::newcomer(&generation.runtime.process) else {
         return Ok(());
     };
-    let call = format!("becoming the user \"{}\"", user.name);
-    process::drop_privileges(&user.name, user.uid, user.gid)
-        .map_err(|error| fatal(log, &call, &error))
+    process::drop_privileges(user.uid, user.gid, &generation.groups).map_err(|error| {
+        let call = format!("becoming the user \"{}\"", user.name);
+        fatal(log, &call, &error)
+    })
 }
 
 fn fatal(log: &ErrorLog, call: &str, error: &io::Error) -> Failed {

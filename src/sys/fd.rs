@@ -50,6 +50,13 @@ fn blocking_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((own(ends[0]), own(ends[1])))
 }
 
+/// Has the descriptor `old` mean what `new` does; what it meant before is closed.
+pub fn replace(old: BorrowedFd<'_>, new: BorrowedFd<'_>) -> io::Result<()> {
+    let (new, old) = (new.as_raw_fd(), old.as_raw_fd());
+    // SAFETY: whoever owns `old` goes on owning an open descriptor.
+    retry(|| check(unsafe { libc::dup3(new, old, libc::O_CLOEXEC) })).map(drop)
+}
+
 /// Sets the flags that can be set after opening, in place of those there were.
 fn set_flags(fd: BorrowedFd<'_>, flags: libc::c_int) -> io::Result<()> {
     // SAFETY: the call takes an integer.

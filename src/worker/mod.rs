@@ -51,7 +51,7 @@ pub struct Assignment {
     pub counters: Rc<SharedMap>,
 }
 
-/// The signals a worker obeys.
+/// The signals a worker obeys; it takes no notice of others.
 pub const SIGNALS: [i32; 5] = [SIGTERM, SIGINT, SIGQUIT, SIGWINCH, SIGUSR1];
 
 /// How often buffered log lines are looked after at most.

@@ -2,7 +2,6 @@
 
 use crate::sys::check;
 use crate::sys::fs::with_c_name;
-use std::ffi::CStr;
 use std::io;
 use std::mem::MaybeUninit;
 
@@ -95,13 +94,11 @@ pub fn effective_uid() -> u32 {
 
 /// Becomes another user for good: group, supplementary groups, user, in this order. Core files
 /// stay possible afterwards (`worker_rlimit_core`).
-pub fn drop_privileges(name: &str, uid: u32, gid: u32) -> io::Result<()> {
+pub fn drop_privileges(uid: u32, gid: u32, groups: &[u32]) -> io::Result<()> {
     // SAFETY: no pointers are involved.
     check(unsafe { libc::setgid(gid) })?;
-    with_c_name(name, |name: &CStr| {
-        // SAFETY: the name ends in a NUL.
-        check(unsafe { libc::initgroups(name.as_ptr(), gid) })
-    })?;
+    // SAFETY: there are as many groups as stated.
+    check(unsafe { libc::setgroups(groups.len(), groups.as_ptr()) })?;
     // SAFETY: no pointers are involved.
     check(unsafe { libc::setuid(uid) })?;
     // SAFETY: this option takes one integer.

@@ -13,9 +13,11 @@ pub use starter::{SPARE, Starter, end_of, start_of};
 pub use title::{claim_title, set_name, set_title};
 
 use super::{check, fd, fs, retry};
-use std::ffi::OsString;
+use std::ffi::{CString, OsString};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 
 /// A process number.
@@ -49,9 +51,12 @@ pub fn fork() -> io::Result<Fork> {
     }
 }
 
-/// How many threads this process has.
-fn threads() -> io::Result<usize> {
-    Ok(std::fs::read_dir("/proc/self/task")?.count())
+/// How many threads this process has: as many as the folder of them has folders. Besides those, its
+/// own name and the one within itself lead to it.
+fn threads() -> io::Result<u64> {
+    Ok(std::fs::metadata("/proc/self/task")?
+        .nlink()
+        .saturating_sub(2))
 }
 
 /// Goes on in a child that is detached from the terminal, while the parent exits with 0.
@@ -171,22 +176,31 @@ pub fn hostname() -> io::Result<String> {
     Ok(String::from_utf8_lossy(&name).into_owned())
 }
 
-/// Replaces the environment of this process.
+/// Replaces the environment of this process. The memory of the old one is not freed: who knows who
+/// has kept a pointer to it.
 ///
 /// # Errors
-/// `Unsupported` when there are other threads, which may be reading it.
-pub fn set_environment(variables: &[(OsString, OsString)]) -> io::Result<()> {
+/// `Unsupported` when there are other threads, which may be reading it, and `InvalidInput` when
+/// there is a NUL in it; then all is as before.
+pub fn set_environment(variables: Vec<(OsString, OsString)>) -> io::Result<()> {
     if threads()? > 1 {
         return Err(io::ErrorKind::Unsupported.into());
     }
-    for (name, _) in std::env::vars_os() {
-        // SAFETY: no other thread can be reading the environment.
-        unsafe { std::env::remove_var(name) };
-    }
-    for (name, value) in variables {
-        // SAFETY: as above.
-        unsafe { std::env::set_var(name, value) };
-    }
+    let line = |(mut name, value): (OsString, OsString)| {
+        name.push("=");
+        name.push(value);
+        Ok(CString::new(name.into_vec())?)
+    };
+    let lines: Vec<CString> = variables.into_iter().map(line).collect::<io::Result<_>>()?;
+    let ends = std::iter::once(std::ptr::null_mut());
+    let list: Vec<_> = lines
+        .into_iter()
+        .map(CString::into_raw)
+        .chain(ends)
+        .collect();
+    // SAFETY: no other thread can be reading the environment, and what it consists of now is never
+    // freed.
+    unsafe { libc::environ = list.leak().as_mut_ptr() };
     Ok(())
 }
 

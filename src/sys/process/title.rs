@@ -1,6 +1,6 @@
 //! What `ps` shows: the arguments and environment the kernel put on the stack, overwritten.
 
-use super::threads;
+use super::set_environment;
 use std::ffi::CString;
 use std::io;
 use std::sync::OnceLock;
@@ -8,44 +8,32 @@ use std::sync::OnceLock;
 /// Where the title goes: an address and how many bytes there are.
 static AREA: OnceLock<(usize, usize)> = OnceLock::new();
 
+unsafe extern "C" {
+    /// The first argument, where the kernel put it.
+    static program_invocation_name: *const libc::c_char;
+}
+
 /// Takes over the memory of the arguments and the environment for the title, once, early in
 /// `main`. The environment moves elsewhere; `std::env::args` yields nonsense afterwards, so
 /// collect it before.
 ///
 /// # Errors
-/// Where there is no /proc to ask, or other threads already run. [`set_title`] does nothing
-/// then.
+/// As [`set_environment`], and where that memory is not known. [`set_title`] does nothing then.
 pub fn claim_title() -> io::Result<()> {
     let unsupported = || io::Error::from(io::ErrorKind::Unsupported);
-    if threads()? > 1 {
-        return Err(unsupported());
-    }
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
-    let (start, end) = area(&stat).ok_or_else(unsupported)?;
-    for (name, value) in std::env::vars_os() {
-        // SAFETY: there is no other thread that could read the environment meanwhile. Setting
-        // a variable to its own value makes the C library keep a copy of it.
-        unsafe { std::env::set_var(name, value) };
-    }
+    let (start, end) = area().ok_or_else(unsupported)?;
+    set_environment(std::env::vars_os().collect())?;
     AREA.set((start, end - start)).map_err(|_| unsupported())
 }
 
-/// From the first argument to the end of the environment, if one follows the other: fields 48
-/// to 51 of `/proc/PID/stat`, counted from the process name, which may contain spaces.
-fn area(stat: &str) -> Option<(usize, usize)> {
-    let (_, fields) = stat.rsplit_once(") ")?;
-    let mut fields = fields
-        .split(' ')
-        .skip(45)
-        .map_while(|field| field.trim().parse().ok());
-    let addresses: [usize; 4] = std::array::from_fn(|_| fields.next().unwrap_or(0));
-    let [arguments, arguments_end, environment, environment_end] = addresses;
-    let end = if arguments_end == environment {
-        environment_end
-    } else {
-        arguments_end
-    };
-    (arguments != 0 && arguments < end).then_some((arguments, end))
+/// From the first argument to the end of the environment, which follows the arguments and is
+/// followed by the name of the file that was executed.
+fn area() -> Option<(usize, usize)> {
+    // SAFETY: the C library sets it before `main` and never again.
+    let start = unsafe { program_invocation_name } as usize;
+    // SAFETY: the call takes an integer.
+    let end = unsafe { libc::getauxval(libc::AT_EXECFN) } as usize;
+    (start != 0 && start < end).then_some((start, end))
 }
 
 /// Shows `title` in place of the command line; what does not fit is cut off.
@@ -75,20 +63,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_area_ends_with_the_environment_if_that_follows() {
-        let stat = |ends: &str| {
-            let fill = vec!["7"; 44].join(" ");
-            format!("12 (a name) with) S {fill} {ends} 0\n")
+    fn the_area_is_what_the_kernel_says_it_is() {
+        let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+        let (_, fields) = stat.rsplit_once(") ").unwrap();
+        let addresses: Vec<usize> = fields
+            .split(' ')
+            .skip(45)
+            .map_while(|field| field.trim().parse().ok())
+            .collect();
+        let [arguments, arguments_end, environment, environment_end] = addresses[..4] else {
+            panic!("{stat}");
         };
-        let cases = [
-            ("100 120 120 200", Some((100, 200))),
-            ("100 120 130 200", Some((100, 120))),
-            ("0 0 0 0", None),
-        ];
-        for (ends, expected) in cases {
-            assert_eq!(area(&stat(ends)), expected, "{ends}");
-        }
-        let own = std::fs::read_to_string("/proc/self/stat").unwrap();
-        assert!(area(&own).is_some());
+        assert_eq!(arguments_end, environment);
+        assert_eq!(area(), Some((arguments, environment_end)));
     }
 }
