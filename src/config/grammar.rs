@@ -51,8 +51,16 @@ fn variable(input: &[u8]) -> Parsed<'_, &[u8]> {
     recognize(pair(char('$'), take_while(|byte| byte == b'{'))).parse(input)
 }
 
+/// Whether a byte has no meaning of its own in a word without quotes.
+fn is_plain(byte: u8) -> bool {
+    !matches!(
+        byte,
+        b' ' | b'\t' | b'\r' | b'\n' | b';' | b'{' | b'\\' | b'$'
+    )
+}
+
 fn bare(input: &[u8]) -> Parsed<'_, Token<'_>> {
-    let plain = take_while1(|byte| !b" \t\r\n;{\\$".contains(&byte));
+    let plain = take_while1(is_plain);
     let word = recognize(many1_count(alt((plain, escape, variable))));
     map(word, |raw| Token::Word { raw, quoted: false }).parse(input)
 }

@@ -178,7 +178,9 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
         format!("{call}() \"{}\" failed ({})", path.display(), reason(error))
     };
     let file = File::open(path).map_err(|error| failed("open", &error))?;
-    let mut text = Vec::new();
+    // With room for all of it and one byte to spare, the end is found without asking often.
+    let length = file.metadata().map_or(0, |metadata| metadata.len());
+    let mut text = Vec::with_capacity(usize::try_from(length.min(MAX_LENGTH)).unwrap_or(0) + 1);
     file.take(MAX_LENGTH + 1)
         .read_to_end(&mut text)
         .map_err(|error| failed("read", &error))?;

@@ -187,11 +187,17 @@ struct Entry {
     row: &'static Row,
 }
 
+/// Rows by their name.
+type Named = HashMap<Box<[u8]>, Rc<[Entry]>>;
+
 struct Loader<'a> {
     modules: &'a [&'a dyn AnyModule],
     world: &'a World,
     sources: &'a Sources,
-    rows: HashMap<&'static [u8], Vec<Entry>>,
+    /// All rows.
+    entries: Vec<Entry>,
+    /// Those of the names that were looked for: of some five hundred, a configuration uses few.
+    known: RefCell<Named>,
 }
 
 /// A block that is yet to be read, once its surroundings are complete.
@@ -203,23 +209,33 @@ struct Opened<'a> {
 
 impl<'a> Loader<'a> {
     fn new(modules: &'a [&'a dyn AnyModule], world: &'a World, sources: &'a Sources) -> Self {
-        let mut rows: HashMap<&'static [u8], Vec<Entry>> = HashMap::new();
-        for (module, any) in modules.iter().enumerate() {
-            for (number, row) in any.rows().into_iter().enumerate() {
-                let entry = Entry {
-                    module,
-                    number,
-                    row,
-                };
-                rows.entry(row.name.as_bytes()).or_default().push(entry);
-            }
-        }
+        let entries = modules.iter().enumerate().flat_map(|(module, any)| {
+            let rows = any.rows().into_iter().enumerate();
+            rows.map(move |(number, row)| Entry {
+                module,
+                number,
+                row,
+            })
+        });
         Self {
             modules,
             world,
             sources,
-            rows,
+            entries: entries.collect(),
+            known: RefCell::default(),
         }
+    }
+
+    /// The rows of that name: one, or some for different contexts.
+    fn rows(&self, name: &[u8]) -> Rc<[Entry]> {
+        if let Some(rows) = self.known.borrow().get(name) {
+            return Rc::clone(rows);
+        }
+        let named = |entry: &&Entry| entry.row.name.as_bytes() == name;
+        let rows: Rc<[Entry]> = self.entries.iter().filter(named).copied().collect();
+        let mut known = self.known.borrow_mut();
+        known.insert(name.into(), Rc::clone(&rows));
+        rows
     }
 
     /// Reads one block: its own directives first, then the blocks inside, each of which starts
@@ -307,9 +323,8 @@ impl<'a> Loader<'a> {
     fn advise(&self, mistake: Mistake, statement: &Statement, context: Contexts) -> Mistake {
         let words = std::iter::once(&statement.name).chain(&statement.args);
         let swallowed = words.zip(&statement.args).find(|(before, word)| {
-            let known = self.rows.get(&*word.text).into_iter().flatten();
-            known
-                .into_iter()
+            self.rows(&word.text)
+                .iter()
                 .any(|entry| entry.row.contexts.within(context.0))
                 && self.sources.on_different_lines(before.span, word.span)
         });
@@ -336,8 +351,8 @@ impl<'a> Loader<'a> {
 
     /// A block in the wrong place is still checked inside, as what it would be elsewhere.
     fn look_inside(&self, settings: &SettingsSet, statement: &Rc<Statement>) {
-        let rows = self.rows.get(&*statement.name.text).into_iter().flatten();
-        let mut blocks = rows.filter_map(|entry| match entry.row.ending {
+        let rows = self.rows(&statement.name.text);
+        let mut blocks = rows.iter().filter_map(|entry| match entry.row.ending {
             Ending::Block(inner) => Some((*entry, inner)),
             _ => None,
         });
@@ -405,29 +420,34 @@ impl<'a> Loader<'a> {
 
     /// The row for a statement in a context, or why there is none.
     fn find(&self, statement: &Statement, context: Contexts) -> Result<Entry, Mistake> {
-        let name = statement.name.lossy();
-        let Some(rows) = self.rows.get(&*statement.name.text) else {
-            let mistake =
-                Mistake::emerg(statement.name.span, format!("unknown directive \"{name}\""));
-            return Err(match suggest::nearest(&name, self.names(context)) {
-                Some(near) => mistake.help(format!("did you mean \"{near}\"?")),
-                None => mistake,
-            });
-        };
+        let rows = self.rows(&statement.name.text);
         let here = rows
             .iter()
             .find(|entry| entry.row.contexts.within(context.0));
-        here.copied().ok_or_else(|| {
-            let contexts = rows.iter().fold(0, |sum, entry| sum | entry.row.contexts.0);
-            let message = format!("\"{name}\" directive is not allowed here");
-            Mistake::emerg(statement.name.span, message)
-                .help(format!("it belongs in: {}", Contexts(contexts)))
-        })
+        here.copied()
+            .ok_or_else(|| self.misplaced(statement, &rows, context))
+    }
+
+    /// What is wrong with a statement that has none of `rows` in this context.
+    fn misplaced(&self, statement: &Statement, rows: &[Entry], context: Contexts) -> Mistake {
+        let name = statement.name.lossy();
+        if rows.is_empty() {
+            let mistake =
+                Mistake::emerg(statement.name.span, format!("unknown directive \"{name}\""));
+            return match suggest::nearest(&name, self.names(context)) {
+                Some(near) => mistake.help(format!("did you mean \"{near}\"?")),
+                None => mistake,
+            };
+        }
+        let contexts = rows.iter().fold(0, |sum, entry| sum | entry.row.contexts.0);
+        let message = format!("\"{name}\" directive is not allowed here");
+        Mistake::emerg(statement.name.span, message)
+            .help(format!("it belongs in: {}", Contexts(contexts)))
     }
 
     /// The directives of a context.
     fn names(&self, context: Contexts) -> impl Iterator<Item = &'static str> {
-        let rows = self.rows.values().flatten().map(|entry| entry.row);
+        let rows = self.entries.iter().map(|entry| entry.row);
         rows.filter(move |row| row.contexts.within(context.0))
             .map(|row| row.name)
     }

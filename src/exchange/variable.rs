@@ -185,7 +185,8 @@ fn written(exchange: &Exchange, slot: usize, out: &mut Vec<u8>) -> Option<()> {
 /// still unknown at the end is reported by [`Names::resolve`].
 #[derive(Default)]
 pub struct Names {
-    plain: HashMap<&'static str, Get>,
+    /// Searched one by one: a name is looked for once a configuration, as a rule.
+    plain: Vec<(&'static str, Get)>,
     prefixes: Vec<(&'static str, FamilyGetter)>,
     known: HashMap<Box<str>, Rc<VariableRef>>,
     slots: usize,
@@ -198,12 +199,17 @@ impl Names {
         for row in rows {
             match row.get {
                 Get::Plain(_) | Get::Changeable(..) | Get::Local => {
-                    names.plain.insert(row.name, row.get);
+                    names.plain.push((row.name, row.get));
                 }
                 Get::Prefix(get) => names.prefixes.push((row.name, get)),
             }
         }
         names
+    }
+
+    /// The row of that name, unless it is a family's.
+    fn row(&self, name: &str) -> Option<(&'static str, Get)> {
+        self.plain.iter().find(|(row, _)| *row == name).copied()
     }
 
     /// The reference for `name`, which need not be defined yet.
@@ -213,7 +219,7 @@ impl Names {
             return Rc::clone(known);
         }
         let source = OnceCell::new();
-        if let Some((row, Get::Local)) = self.plain.get_key_value(&*name) {
+        if let Some((row, Get::Local)) = self.row(&name) {
             let slot = self.slots;
             self.slots += 1;
             let _ = source.set(Source::Computed {
@@ -282,16 +288,16 @@ impl Names {
 
     /// What `set` does to the built-in variable `name`, if it may change it.
     pub fn setter(&self, name: &str) -> Option<Setter> {
-        match self.plain.get(&*name.to_ascii_lowercase()) {
-            Some(Get::Changeable(_, set)) => Some(*set),
+        match self.row(&name.to_ascii_lowercase()) {
+            Some((_, Get::Changeable(_, set))) => Some(set),
             _ => None,
         }
     }
 
     /// Whether `name` is a row's whose value no slot can hold.
     fn is_builtin(&self, name: &str) -> bool {
-        let row = self.plain.get(&*name.to_ascii_lowercase());
-        row.is_some_and(|get| !matches!(get, Get::Local))
+        let row = self.row(&name.to_ascii_lowercase());
+        row.is_some_and(|(_, get)| !matches!(get, Get::Local))
     }
 
     /// Binds every reference to its meaning and returns the names that have none.
@@ -306,7 +312,7 @@ impl Names {
         if let Some(known) = self.known.get(name) {
             return known.append(exchange, out);
         }
-        match self.plain.get_key_value(name) {
+        match self.row(name) {
             Some((_, Get::Plain(get) | Get::Changeable(get, _))) => get(exchange, out),
             Some((row, Get::Local)) => Local(row).evaluate(exchange, out),
             _ => {
@@ -328,7 +334,7 @@ impl Names {
             .values()
             .filter(|r| r.source.get().is_some())
             .map(|r| r.name());
-        self.plain.keys().copied().chain(defined)
+        self.plain.iter().map(|(name, _)| *name).chain(defined)
     }
 
     /// The family `name` belongs to, and what tells it from the others there.
@@ -341,8 +347,8 @@ impl Names {
 
     fn bind(&self, reference: &VariableRef) -> bool {
         let name = reference.name();
-        let source = match self.plain.get(name) {
-            Some(Get::Plain(get) | Get::Changeable(get, _)) => Some(Source::Plain(*get)),
+        let source = match self.row(name) {
+            Some((_, Get::Plain(get) | Get::Changeable(get, _))) => Some(Source::Plain(get)),
             _ => self
                 .family(name)
                 .map(|(get, rest)| Source::Prefix(get, rest)),

@@ -51,16 +51,11 @@ impl Module for Index {
         })];
 
     fn install(settings: &Rc<Settings>, location: &mut Location) {
-        let names = settings.names.clone();
-        location.add_handler(Phase::Content, Rc::new(IndexHandler { names }));
+        location.add_handler(Phase::Content, settings.clone());
     }
 }
 
-struct IndexHandler {
-    names: Vec<Template>,
-}
-
-impl Handler for IndexHandler {
+impl Handler for Settings {
     fn handle<'a>(&'a self, exchange: &'a mut Exchange) -> Step<'a> {
         let is_folder = exchange.path.last() == Some(&b'/');
         if !is_folder || !matches!(exchange.method, Method::Get | Method::Head | Method::Post) {
@@ -77,7 +72,7 @@ impl Handler for IndexHandler {
     }
 }
 
-impl IndexHandler {
+impl Settings {
     /// The path of the first index there is. The folder itself is looked at only if the first
     /// index is missing: the request that finds something should be the cheap one.
     fn find(&self, exchange: &Exchange) -> Result<Option<Vec<u8>>, Status> {

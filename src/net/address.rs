@@ -136,8 +136,10 @@ impl<'a> Endpoint<'a> {
 /// What is wrong with it; nginx's message goes on with `in "TEXT" of the "listen" directive`.
 pub fn listen_addresses(text: &[u8]) -> Result<Vec<Address>, AddressError> {
     let mut addresses = Endpoint::parse_listen(text)?.resolve(HTTP_PORT)?;
-    let mut seen = std::collections::HashSet::new();
-    addresses.retain(|address| seen.insert(address.clone()));
+    if addresses.len() > 1 {
+        let mut seen = std::collections::HashSet::new();
+        addresses.retain(|address| seen.insert(address.clone()));
+    }
     Ok(addresses)
 }
 

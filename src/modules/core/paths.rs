@@ -80,13 +80,10 @@ fn map(settings: &mut Settings, d: &Use<'_>, kind: Kind, value: &[u8]) -> Outcom
             .mistake(0, message)
             .related(earlier.span, "first given here"));
     }
-    let mentions = |text: String| memchr::memmem::find(d.arg(0), text.as_bytes()).is_some();
-    for variable in CIRCULAR {
-        if mentions(format!("${variable}")) || mentions(format!("${{{variable}}}")) {
-            let message =
-                format!("the ${variable} variable cannot be used in the \"{name}\" directive");
-            return Err(d.mistake(0, message));
-        }
+    if let Some(variable) = circular(d.arg(0)) {
+        let message =
+            format!("the ${variable} variable cannot be used in the \"{name}\" directive");
+        return Err(d.mistake(0, message));
     }
     let with_variables = d.template_of(0, value)?;
     // Where there are variables, the prefix is put in front of what they come to.
@@ -99,6 +96,21 @@ fn map(settings: &mut Settings, d: &Use<'_>, kind: Kind, value: &[u8]) -> Outcom
     let span = d.span();
     settings.mapping = Some(Mapping { kind, span });
     Ok(())
+}
+
+/// The variable in `path` that is made of it.
+fn circular(path: &[u8]) -> Option<&'static str> {
+    let mut names = memchr::memchr_iter(b'$', path).map(|dollar| &path[dollar + 1..]);
+    names.find_map(|name| {
+        let (name, end) = match name.strip_prefix(b"{") {
+            Some(name) => (name, &b"}"[..]),
+            None => (name, &b""[..]),
+        };
+        CIRCULAR.into_iter().find(|variable| {
+            let rest = name.strip_prefix(variable.as_bytes());
+            rest.is_some_and(|rest| rest.starts_with(end))
+        })
+    })
 }
 
 impl Settings {

@@ -1,10 +1,12 @@
 //! Which virtual hosts are reached through which address, and which sockets that takes.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::config::{Block, Mistake, Span};
 use crate::exchange::{Listener, ListeningSocket, VirtualHost};
 use crate::modules::server::{Server, ServerName};
+use crate::net::address::Address;
 use crate::net::listen::ListenOptions;
 use crate::routing::hosts::{Hosts, NameError};
 
@@ -13,7 +15,7 @@ use crate::routing::hosts::{Hosts, NameError};
 pub struct Addresses {
     addresses: Vec<Bound>,
     /// Where an address stands in the list.
-    index: std::collections::HashMap<String, usize>,
+    index: HashMap<Address, usize>,
 }
 
 /// One address and who is served there.
@@ -46,8 +48,8 @@ impl Addresses {
         span: Span,
         host: &Rc<VirtualHost>,
     ) -> Result<usize, Mistake> {
-        let key = options.address.to_string();
-        let Some(&at) = self.index.get(&key) else {
+        let address = &options.address;
+        let Some(&at) = self.index.get(address) else {
             self.addresses.push(Bound {
                 options: options.clone(),
                 default: Rc::clone(host),
@@ -55,12 +57,15 @@ impl Addresses {
                 last: Rc::clone(host),
                 is_shared: false,
             });
-            self.index.insert(key, self.addresses.len() - 1);
+            self.index.insert(address.clone(), self.addresses.len() - 1);
             return Ok(self.addresses.len() - 1);
         };
         let bound = &mut self.addresses[at];
         if Rc::ptr_eq(&bound.last, host) {
-            return Err(Mistake::emerg(span, format!("a duplicate listen {key}")));
+            return Err(Mistake::emerg(
+                span,
+                format!("a duplicate listen {address}"),
+            ));
         }
         bound.last = Rc::clone(host);
         bound.is_shared = true;
@@ -69,13 +74,13 @@ impl Addresses {
         if options.set && bound.options.set {
             return Err(Mistake::emerg(
                 span,
-                format!("duplicate listen options for {key}"),
+                format!("duplicate listen options for {address}"),
             ));
         }
         if options.default_server && default {
             return Err(Mistake::emerg(
                 span,
-                format!("a duplicate default server for {key}"),
+                format!("a duplicate default server for {address}"),
             ));
         }
         if options.set {
@@ -179,7 +184,7 @@ impl Addresses {
 }
 
 /// Whether a wildcard address takes the connections to `address` as well.
-fn covers(wildcard: &crate::net::address::Address, address: &crate::net::address::Address) -> bool {
+fn covers(wildcard: &Address, address: &Address) -> bool {
     let same_family = wildcard.ip().map(|ip| ip.is_ipv4()) == address.ip().map(|ip| ip.is_ipv4());
     same_family && wildcard.port() == address.port()
 }
