@@ -76,8 +76,8 @@ impl Proxied {
                 .iter()
                 .any(|(bit, name)| self.has(*bit) && is_told(name, response));
         }
-        !(self.has(Proxied::NO_LAST_MODIFIED) && response.last_modified.is_some()
-            || self.has(Proxied::NO_ETAG) && response.etag.is_some())
+        !(self.has(Proxied::NO_LAST_MODIFIED) && response.entity.last_modified.is_some()
+            || self.has(Proxied::NO_ETAG) && response.entity.etag.is_some())
     }
 }
 

@@ -46,7 +46,7 @@ pub use self::request::Request;
 pub use self::request_body::{
     BodyError, BodySource, BufferedBody, RequestBody, TempFile, subfolders,
 };
-pub use self::response::Response;
+pub use self::response::{Extras, Rare, Response};
 pub use self::runtime::{
     CpuAffinity, EventSettings, Identity, Listener, ListeningSocket, ProcessSettings, Runtime,
 };

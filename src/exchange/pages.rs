@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::ServerTokens;
-use crate::http::Status;
+use crate::http::{Entity, Status};
 
 /// Up to the title. The page asks for nothing from elsewhere, so it works whatever is broken; it is
 /// light or dark as the reader prefers, and readable on a telephone.
@@ -18,18 +18,27 @@ const HEAD: &str = concat!(
 /// From the title to the heading.
 const HEADING: &str = "</title>\n<h1>";
 
-type Page = (Status, ServerTokens, Option<Rc<[u8]>>);
+/// A page, and what responses say of it.
+#[derive(Clone)]
+pub struct Page {
+    /// The page.
+    pub text: Rc<[u8]>,
+    /// Its description.
+    pub entity: Entity,
+}
+
+type Made = (Status, ServerTokens, Option<Page>);
 
 thread_local! {
     /// The pages made so far: few, since a server uses few statuses.
-    static PAGES: RefCell<Vec<Page>> = const { RefCell::new(Vec::new()) };
+    static PAGES: RefCell<Vec<Made>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The page for `status`, made once, as [`error_page`] makes it; `tokens` say whether it names the
 /// software.
-pub fn of(status: Status, tokens: ServerTokens) -> Option<Rc<[u8]>> {
+pub fn of(status: Status, tokens: ServerTokens) -> Option<Page> {
     PAGES.with_borrow_mut(|pages| {
-        let is = |page: &&Page| page.0 == status && page.1 == tokens;
+        let is = |made: &&Made| made.0 == status && made.1 == tokens;
         if let Some((.., page)) = pages.iter().find(is) {
             return page.clone();
         }
@@ -38,7 +47,10 @@ pub fn of(status: Status, tokens: ServerTokens) -> Option<Rc<[u8]>> {
             ServerTokens::Build => Some(crate::NAME_AND_BUILD),
             ServerTokens::Unset | ServerTokens::Off => None,
         };
-        let page = error_page(status, signature).map(Rc::from);
+        let page = error_page(status, signature).map(|text| Page {
+            text: text.into(),
+            entity: Entity::typed("text/html"),
+        });
         pages.push((status, tokens, page.clone()));
         page
     })

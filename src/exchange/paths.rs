@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::{Alias, Exchange};
 use crate::files::{FileError, OpenFile, Symlinks, Want};
-use crate::http::{Status, Text};
+use crate::http::Status;
 use crate::log::errno::Errno;
 use crate::log::level::Level;
 
@@ -102,9 +102,9 @@ impl Exchange {
     }
 
     /// The media type that the path's extension stands for, or `default_type`.
-    pub fn content_type(&self) -> Option<Text> {
+    pub fn media_type(&self) -> Option<&Rc<[u8]>> {
         let core = &self.location.core;
         let found = core.types.by_path(&self.path).unwrap_or(&core.default_type);
-        (!found.is_empty()).then(|| Text::Shared(Rc::clone(found)))
+        (!found.is_empty()).then_some(found)
     }
 }

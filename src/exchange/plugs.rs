@@ -75,10 +75,10 @@ pub trait Handler {
     fn handle<'a>(&'a self, exchange: &'a mut Exchange) -> Step<'a>;
 }
 
-/// Turns a response into another: a value in, a value out.
+/// Changes responses on their way out.
 pub trait Filter {
-    /// The response to send instead of `response`.
-    fn filter(&self, exchange: &Exchange, response: Response) -> Response;
+    /// Makes `response` the one to send.
+    fn filter(&self, exchange: &Exchange, response: &mut Response);
 
     /// Whether it also turns over what subrequests bring: only what changes bodies has to, for
     /// nobody sees their heads.

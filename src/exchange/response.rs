@@ -1,42 +1,71 @@
 //! The response as handlers make it and filters change it; framing comes later.
 
 use std::cell::Cell;
+use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 
 use super::{Body, Template};
-use crate::http::{Headers, Status, Text, date};
+use crate::http::{Entity, Headers, Status, Text, date};
 
 /// A response on its way through the filters.
 #[derive(Default)]
 pub struct Response {
     /// Its status.
     pub status: Status,
+    /// Whether a range of the body may be served instead of it.
+    pub ranges: bool,
+    /// Whether clients are told that they may ask for ranges (`Accept-Ranges: bytes`).
+    pub accepts_ranges: bool,
+    /// What is said of the body.
+    pub entity: Entity,
+    /// `Location`: a path is made absolute when the response is framed (`absolute_redirect`).
+    pub location: Option<Text>,
+    /// All other header fields.
+    pub headers: Headers,
+    /// The body.
+    pub body: Body,
+    /// What few responses have.
+    pub rare: Rare,
+}
+
+/// What few responses have, in memory of its own once there is something.
+#[derive(Default)]
+pub struct Rare(Option<Box<Extras>>);
+
+/// What [`Rare`] holds.
+#[derive(Default)]
+pub struct Extras {
     /// The status and how another program words it (`404 Nowhere`). It does not count once the
     /// status is another one.
     pub status_text: Option<Text>,
-    /// `Content-Type`, without the charset.
-    pub content_type: Option<Text>,
-    /// The charset added to the content type.
-    pub charset: Option<Text>,
     /// The charset that whoever answered wants the response to have (`X-Accel-Charset`).
     pub override_charset: Option<Box<[u8]>>,
-    /// `Last-Modified` as seconds since 1970.
-    pub last_modified: Option<i64>,
-    /// `ETag`, quoted.
-    pub etag: Option<Text>,
-    /// `Location`: a path is made absolute when the response is framed (`absolute_redirect`).
-    pub location: Option<Vec<u8>>,
-    /// Whether a range of the body may be served instead of it.
-    pub ranges: bool,
-    /// All other header fields.
-    pub headers: Headers,
     /// Fields sent behind the body where the protocol can do that; their values are worked out then.
     pub trailers: Vec<(Text, Template)>,
     /// Lengths of the body before and after it was compressed, as they grow while it is sent
     /// (`$gzip_ratio`).
     pub compressed: Option<Rc<Cell<(u64, u64)>>>,
-    /// The body.
-    pub body: Body,
+}
+
+const NO_EXTRAS: &Extras = &Extras {
+    status_text: None,
+    override_charset: None,
+    trailers: Vec::new(),
+    compressed: None,
+};
+
+impl Deref for Rare {
+    type Target = Extras;
+
+    fn deref(&self) -> &Extras {
+        self.0.as_deref().unwrap_or(NO_EXTRAS)
+    }
+}
+
+impl DerefMut for Rare {
+    fn deref_mut(&mut self) -> &mut Extras {
+        self.0.get_or_insert_default()
+    }
 }
 
 impl Response {
@@ -58,9 +87,9 @@ impl Response {
     }
 
     /// A redirect to `location`, with the page of its status.
-    pub fn redirect(status: Status, location: Vec<u8>) -> Response {
+    pub fn redirect(status: Status, location: impl Into<Text>) -> Response {
         Response {
-            location: Some(location),
+            location: Some(location.into()),
             ..Response::page(status)
         }
     }
@@ -69,7 +98,7 @@ impl Response {
     pub fn bytes(status: Status, content_type: impl Into<Text>, body: impl Into<Text>) -> Response {
         Response {
             status,
-            content_type: Some(content_type.into()),
+            entity: Entity::typed(content_type),
             body: Body::Bytes(body.into()),
             ..Response::default()
         }
@@ -88,9 +117,9 @@ impl Response {
         if is("Content-Type") {
             self.set_content_type(value);
         } else if is("ETag") {
-            self.etag = value;
+            self.entity.etag = value;
         } else if is("Location") {
-            self.location = value.map(|value| value.to_vec());
+            self.location = value;
         } else if is("Last-Modified") {
             self.set_last_modified(name, value);
         } else if is("Accept-Ranges") && value.is_none() {
@@ -106,9 +135,10 @@ impl Response {
 
     /// Sets the content type, and the charset if it names one.
     fn set_content_type(&mut self, value: Option<Text>) {
-        self.content_type = value;
-        let Some(whole) = &self.content_type else {
-            self.charset = None;
+        let entity = &mut *self.entity;
+        entity.content_type = value;
+        let Some(whole) = &entity.content_type else {
+            entity.charset = None;
             return;
         };
         let Some(end) = memchr::memchr(b';', whole) else {
@@ -120,8 +150,8 @@ impl Response {
             let charset = &parameter[8..];
             let charset = charset.strip_prefix(b"\"").unwrap_or(charset);
             let charset = charset.strip_suffix(b"\"").unwrap_or(charset);
-            self.charset = Some(charset.to_vec().into());
-            self.content_type = Some(whole[..end].to_vec().into());
+            entity.charset = Some(charset.to_vec().into());
+            entity.content_type = Some(whole[..end].to_vec().into());
         }
     }
 
@@ -129,8 +159,9 @@ impl Response {
     fn set_last_modified(&mut self, name: &Text, value: Option<Text>) {
         self.headers.remove(b"Last-Modified");
         let time = value.as_deref().and_then(date::parse);
-        self.last_modified = time.filter(|time| value == Some(date::format(*time).to_vec().into()));
-        if let (None, Some(value)) = (self.last_modified, value) {
+        let time = time.filter(|time| value == Some(date::format(*time).to_vec().into()));
+        self.entity.last_modified = time;
+        if let (None, Some(value)) = (time, value) {
             self.headers.append(name.clone(), value);
         }
     }
@@ -138,7 +169,8 @@ impl Response {
     /// Has the entity tag no longer stand for the very bytes, which a filter changes. One that is
     /// no proper tag is dropped.
     pub fn weaken_etag(&mut self) {
-        self.etag = match self.etag.take() {
+        let entity = &mut self.entity;
+        entity.etag = match entity.etag.take() {
             Some(tag) if tag.starts_with(b"\"") => Some([b"W/", &*tag].concat().into()),
             Some(tag) if tag.len() > 2 && tag.starts_with(b"W/") => Some(tag),
             _ => None,
@@ -161,10 +193,17 @@ impl Response {
 
     /// Forgets what described the body, for one that is replaced.
     pub fn clear_entity(&mut self) {
-        self.content_type = None;
-        self.charset = None;
-        self.last_modified = None;
-        self.etag = None;
+        self.entity = Entity::default();
         self.ranges = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_response_is_cheap_to_move() {
+        assert!(size_of::<Response>() <= 104, "{}", size_of::<Response>());
     }
 }

@@ -375,7 +375,7 @@ fn apply_rule(
                 .flatten()
                 .filter(|status| matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308));
             response.status = redirect.unwrap_or(Status::MOVED_TEMPORARILY);
-            response.location = Some(target);
+            response.location = Some(target.into());
             Ok(with_page(exchange, response))
         }
     }
@@ -404,8 +404,8 @@ fn with_page(exchange: &mut Exchange, mut response: Response) -> Response {
     response.clear_entity();
     response.body = Body::Empty;
     if let Some(page) = pages::of(response.status, exchange.location.core.server_tokens) {
-        response.content_type = Some("text/html".into());
-        response.body = Body::Bytes(Text::Shared(page));
+        response.entity = page.entity;
+        response.body = Body::Bytes(Text::Shared(page.text));
     }
     response.status = shown;
     response
@@ -426,7 +426,7 @@ fn filtered(exchange: &mut Exchange, response: Response) -> Result<Response, Tar
     let is_main = exchange.depth == 0;
     let filters = location.filters.iter();
     for filter in filters.filter(|filter| is_main || filter.sees_subrequests()) {
-        response = filter.filter(exchange, response);
+        filter.filter(exchange, &mut response);
         if matches!(response.body, Body::Page) {
             response = settle(exchange, response)?;
         }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::Exchange;
 use super::variable::{Names, VariableRef};
+use crate::http::Text;
 use crate::http::escape::{Escape, escape};
 
 /// Text in which `$name`, `${name}` and `$1` (but not `${1}`, as in nginx) stand for values of the exchange.
@@ -98,6 +99,14 @@ impl Template {
         let mut out = Vec::new();
         self.append(exchange, &mut out);
         Cow::Owned(out)
+    }
+
+    /// Its value for this exchange, shared if no variable occurs in it.
+    pub fn value(&self, exchange: &Exchange) -> Text {
+        match self.shared() {
+            Some(text) => Text::Shared(text),
+            None => Text::Owned(self.expand(exchange).into_owned()),
+        }
     }
 
     /// Appends its value for this exchange.

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
 use super::Want;
+use crate::http::{Entity, Text};
 use crate::sys::errno;
 use crate::sys::fs::{self, Flags, Stat};
 use crate::sys::mapping::Mapping;
@@ -73,6 +74,7 @@ pub struct OpenFile {
     fd: Option<OwnedFd>,
     content: OnceCell<Remembered>,
     mapping: OnceCell<Option<Mapping>>,
+    entity: OnceCell<Entity>,
 }
 
 impl OpenFile {
@@ -82,6 +84,7 @@ impl OpenFile {
             fd,
             content: OnceCell::new(),
             mapping: OnceCell::new(),
+            entity: OnceCell::new(),
         }
     }
 
@@ -133,6 +136,24 @@ impl OpenFile {
     pub fn remember(&self, content: &[u8]) {
         if REMEMBERED.get() + content.len() <= MAX_REMEMBERED {
             self.content.get_or_init(|| Remembered::new(content));
+        }
+    }
+
+    /// What responses say of it. Made once, as long as those who ask agree on it.
+    pub fn entity(&self, media_type: Option<&Rc<[u8]>>, tagged: bool) -> Entity {
+        let Stat { mtime, size, .. } = self.stat;
+        let make = || {
+            let content_type = media_type.cloned().map(Text::Shared);
+            Entity::of_file(content_type, mtime, size, tagged)
+        };
+        let known = self.entity.get_or_init(make);
+        let is_same = match (&known.content_type, media_type) {
+            (Some(Text::Shared(known)), Some(media_type)) => Rc::ptr_eq(known, media_type),
+            (known, media_type) => known.is_none() && media_type.is_none(),
+        };
+        match is_same && known.etag.is_some() == tagged {
+            true => known.clone(),
+            false => make(),
         }
     }
 

@@ -3,17 +3,19 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use foldhash::fast::RandomState;
+
 /// Extensions, in lower case, and the media types they stand for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MimeTypes {
-    types: HashMap<Box<[u8]>, Rc<[u8]>>,
+    types: HashMap<Box<[u8]>, Rc<[u8]>, RandomState>,
 }
 
 impl MimeTypes {
     /// A table that knows nothing.
     pub fn empty() -> MimeTypes {
         MimeTypes {
-            types: HashMap::new(),
+            types: HashMap::default(),
         }
     }
 

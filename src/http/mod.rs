@@ -7,6 +7,7 @@ pub mod coding;
 pub mod conditional;
 pub mod cookie;
 pub mod date;
+pub mod entity;
 pub mod escape;
 pub mod header;
 pub mod hex;
@@ -24,6 +25,7 @@ pub mod text;
 pub mod uri;
 pub mod version;
 
+pub use entity::Entity;
 pub use header::{Field, Headers};
 pub use known::KnownHeader;
 pub use media_types::MediaTypes;

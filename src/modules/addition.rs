@@ -58,10 +58,10 @@ impl Module for Addition {
 }
 
 impl Filter for Settings {
-    fn filter(&self, exchange: &Exchange, mut response: Response) -> Response {
-        let is_for = self.types.contains(response.content_type.as_deref());
+    fn filter(&self, exchange: &Exchange, response: &mut Response) {
+        let is_for = self.types.contains(response.entity.content_type.as_deref());
         if response.status != Status::OK || !is_for {
-            return response;
+            return;
         }
         let body = std::mem::take(&mut response.body);
         let parts = [
@@ -72,7 +72,6 @@ impl Filter for Settings {
         response.body = Body::chain(parts);
         response.forbid_ranges();
         response.weaken_etag();
-        response
     }
 }
 
@@ -127,7 +126,7 @@ mod tests {
         assert!(body.starts_with(b"body<!doctype html>"));
         let mut response = site.get("/file", &["Range: bytes=0-1"]);
         assert_eq!(field(&response, "Accept-Ranges"), None);
-        assert!(response.etag.as_ref().unwrap().starts_with(b"W/"));
+        assert!(response.entity.etag.as_ref().unwrap().starts_with(b"W/"));
         let body = bytes(&mut response);
         assert!(body.starts_with(b"/beforex") && body.ends_with(b"xafter"));
         assert_eq!(body.len(), 100_000 + 7 + 5);

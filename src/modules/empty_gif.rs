@@ -54,7 +54,7 @@ impl Handler for Picture {
             return Step::status(Status::NOT_ALLOWED);
         }
         let mut response = Response::bytes(Status::OK, "image/gif", PICTURE.to_vec());
-        response.last_modified = Some(MADE);
+        response.entity.last_modified = Some(MADE);
         Step::Respond(response)
     }
 }

@@ -53,22 +53,21 @@ impl Module for Gunzip {
 }
 
 impl Filter for Settings {
-    fn filter(&self, exchange: &Exchange, mut response: Response) -> Response {
+    fn filter(&self, exchange: &Exchange, response: &mut Response) {
         let encoding = response.headers.get(b"Content-Encoding");
         if !encoding.is_some_and(|value| value.eq_ignore_ascii_case(b"gzip")) {
-            return response;
+            return;
         }
         if exchange.location.core.compression.vary {
             response.vary_by_encoding();
         }
-        if exchange.accepts_gzip(&response) > 0 {
-            return response;
+        if exchange.accepts_gzip(response) > 0 {
+            return;
         }
         response.headers.remove(b"Content-Encoding");
         response.forbid_ranges();
         response.weaken_etag();
         response.body = std::mem::take(&mut response.body).transformed(Members::default());
-        response
     }
 
     fn sees_subrequests(&self) -> bool {

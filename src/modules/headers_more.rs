@@ -207,18 +207,17 @@ fn change(d: &Use<'_>, i: usize, kind: Kind) -> Result<Change, Mistake> {
 }
 
 impl Filter for Settings {
-    fn filter(&self, exchange: &Exchange, mut response: Response) -> Response {
+    fn filter(&self, exchange: &Exchange, response: &mut Response) {
         for command in &self.output {
-            if command.is_for(response.content_type.as_deref())
+            if command.is_for(response.entity.content_type.as_deref())
                 && (command.statuses.is_empty()
                     || command.statuses.contains(&response.status.as_u16()))
             {
                 for change in &command.changes {
-                    change.apply(exchange, &mut response, command.append);
+                    change.apply(exchange, response, command.append);
                 }
             }
         }
-        response
     }
 }
 
@@ -362,17 +361,21 @@ mod tests {
             site.write(name, "");
         }
         let typed = site.get("/type", &[]);
-        assert_eq!(typed.content_type.unwrap(), "a/b");
-        assert_eq!(typed.charset.unwrap(), "c");
+        assert_eq!(typed.entity.content_type.clone().unwrap(), "a/b");
+        assert_eq!(typed.entity.charset.clone().unwrap(), "c");
         let none = site.get("/none", &[]);
-        assert!(none.content_type.is_none() && none.etag.is_none() && none.last_modified.is_none());
+        assert!(
+            none.entity.content_type.is_none()
+                && none.entity.etag.is_none()
+                && none.entity.last_modified.is_none()
+        );
         assert_eq!(field(&none, "Accept-Ranges"), None);
         let own = site.get("/own", &[]);
         assert_eq!(
-            (own.etag.unwrap(), own.last_modified),
+            (own.entity.etag.clone().unwrap(), own.entity.last_modified),
             ("\"e\"".into(), Some(23_349_600))
         );
-        assert_eq!(site.get("/to", &[]).location.unwrap(), b"/y");
+        assert_eq!(site.get("/to", &[]).location.unwrap(), "/y");
     }
 
     #[test]

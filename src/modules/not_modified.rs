@@ -22,20 +22,21 @@ impl Module for NotModified {
 }
 
 impl Filter for NotModified {
-    fn filter(&self, exchange: &Exchange, mut response: Response) -> Response {
+    fn filter(&self, exchange: &Exchange, response: &mut Response) {
         if response.status != Status::OK {
-            return response;
+            return;
         }
-        match verdict(exchange, &response) {
-            Verdict::Proceed => response,
-            Verdict::PreconditionFailed => Response::page(Status::PRECONDITION_FAILED),
+        match verdict(exchange, response) {
+            Verdict::Proceed => {}
+            Verdict::PreconditionFailed => {
+                *response = Response::page(Status::PRECONDITION_FAILED);
+            }
             Verdict::NotModified => {
                 response.status = Status::NOT_MODIFIED;
-                response.content_type = None;
+                response.entity = response.entity.untyped();
                 response.ranges = false;
                 response.headers.remove(b"Content-Encoding");
                 response.body = Body::Empty;
-                response
             }
         }
     }
@@ -50,8 +51,8 @@ fn verdict(exchange: &Exchange, response: &Response) -> Verdict {
         if_unmodified_since: request.known(KnownHeader::IfUnmodifiedSince),
     };
     let found = Validators {
-        etag: response.etag.as_deref(),
-        last_modified: response.last_modified,
+        etag: response.entity.etag.as_deref(),
+        last_modified: response.entity.last_modified,
     };
     evaluate(
         &conditions,
@@ -73,10 +74,11 @@ mod tests {
             site.write(name, "hello");
         }
         let response = site.get("/exact", &[]);
-        let etag = String::from_utf8(response.etag.unwrap().to_vec()).unwrap();
-        let same =
-            String::from_utf8(crate::http::date::format(response.last_modified.unwrap()).to_vec())
-                .unwrap();
+        let etag = String::from_utf8(response.entity.etag.clone().unwrap().to_vec()).unwrap();
+        let same = String::from_utf8(
+            crate::http::date::format(response.entity.last_modified.unwrap()).to_vec(),
+        )
+        .unwrap();
         let (early, late) = (
             "Mon, 28 Sep 1970 06:00:00 GMT",
             "Fri, 31 Dec 2100 00:00:00 GMT",
@@ -107,9 +109,9 @@ mod tests {
         let response = site.get("/a", &["If-None-Match: *"]);
         assert_eq!((status(&response), text(&response).as_str()), (304, ""));
         assert!(
-            response.content_type.is_none()
-                && response.etag.is_some()
-                && response.last_modified.is_some()
+            response.entity.content_type.is_none()
+                && response.entity.etag.is_some()
+                && response.entity.last_modified.is_some()
         );
         assert_eq!(field(&response, "X"), Some("y"));
         assert_eq!(field(&response, "Accept-Ranges"), None);

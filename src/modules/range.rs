@@ -31,32 +31,26 @@ impl Module for RangeFilter {
 }
 
 impl Filter for RangeFilter {
-    fn filter(&self, exchange: &Exchange, mut response: Response) -> Response {
-        let Some(length) = divisible_length(exchange, &response) else {
-            return response;
+    fn filter(&self, exchange: &Exchange, response: &mut Response) {
+        let Some(length) = divisible_length(exchange, response) else {
+            return;
         };
-        match wanted(exchange, &response, length) {
-            Ranges::Ignore => {
-                response.headers.append("Accept-Ranges", "bytes");
-                response
-            }
+        match wanted(exchange, response, length) {
+            Ranges::Ignore => response.accepts_ranges = true,
             Ranges::Unsatisfiable => {
                 // The page that is sent instead is not coded as the file is.
                 response.headers.remove(b"Content-Encoding");
                 response
                     .headers
                     .set("Content-Range", range::unsatisfied(length));
-                Response {
-                    status: Status::RANGE_NOT_SATISFIABLE,
-                    body: Body::Page,
-                    ..response
-                }
+                response.status = Status::RANGE_NOT_SATISFIABLE;
+                response.body = Body::Page;
             }
             Ranges::Partial(ranges) => match &*ranges {
-                [one] => single(response, one, length),
+                [one] => *response = single(std::mem::take(response), one, length),
                 // A stream can't go back for another part.
-                _ if matches!(response.body, Body::Stream(_)) => response,
-                several => multipart(response, several, length),
+                _ if matches!(response.body, Body::Stream(_)) => {}
+                several => *response = multipart(std::mem::take(response), several, length),
             },
         }
     }
@@ -77,8 +71,8 @@ fn wanted(exchange: &Exchange, response: &Response, length: u64) -> Ranges {
         return Ranges::Ignore;
     };
     let found = Validators {
-        etag: response.etag.as_deref(),
-        last_modified: response.last_modified,
+        etag: response.entity.etag.as_deref(),
+        last_modified: response.entity.last_modified,
     };
     let condition = request.known(KnownHeader::IfRange);
     if condition.is_some_and(|condition| !if_range_holds(condition, &found)) {
@@ -156,8 +150,9 @@ fn multipart(mut response: Response, ranges: &[Range<u64>], length: u64) -> Resp
         parts.extend(slice(&pieces, range));
     }
     parts.push_back(Piece::Bytes(format!("\r\n--{boundary}--\r\n").into()));
-    response.content_type = Some(format!("multipart/byteranges; boundary={boundary}").into());
-    response.charset = None;
+    response.entity.content_type =
+        Some(format!("multipart/byteranges; boundary={boundary}").into());
+    response.entity.charset = None;
     response.headers.remove(b"Content-Range");
     response.status = Status::PARTIAL_CONTENT;
     response.body = Body::Pieces(parts);
@@ -167,10 +162,10 @@ fn multipart(mut response: Response, ranges: &[Range<u64>], length: u64) -> Resp
 /// The head of a part, but for its `Content-Range`.
 fn part_head(response: &Response, boundary: &str) -> Vec<u8> {
     let mut head = format!("\r\n--{boundary}\r\n").into_bytes();
-    if let Some(content_type) = &response.content_type {
+    if let Some(content_type) = &response.entity.content_type {
         head.extend_from_slice(b"Content-Type: ");
         head.extend_from_slice(content_type);
-        if let Some(charset) = &response.charset {
+        if let Some(charset) = &response.entity.charset {
             head.extend_from_slice(b"; charset=");
             head.extend_from_slice(charset);
         }
@@ -280,16 +275,16 @@ mod tests {
             part.headers.get(b"Content-Range"),
             Some(&b"bytes 2-3/8"[..])
         );
-        assert_eq!(part.content_type, Some("text/plain".into()));
+        assert_eq!(part.entity.content_type, Some("text/plain".into()));
         assert!(matches!(part.body, Body::Bytes(bytes) if bytes == "cd"));
     }
 
     #[test]
     fn several_ranges_become_parts_with_heads() {
         let mut response = Response::bytes(Status::OK, "text/plain", "abcdefgh");
-        response.charset = Some("utf-8".into());
+        response.entity.charset = Some("utf-8".into());
         let parts = multipart(response, &[0..1, 6..8], 8);
-        let content_type = parts.content_type.unwrap();
+        let content_type = parts.entity.content_type.clone().unwrap();
         let content_type = std::str::from_utf8(&content_type).unwrap();
         let boundary = content_type
             .strip_prefix("multipart/byteranges; boundary=")
@@ -304,7 +299,7 @@ mod tests {
         };
         assert_eq!(String::from_utf8(text(pieces)).unwrap(), expected);
         assert_eq!(
-            (parts.status, parts.charset),
+            (parts.status, parts.entity.charset.clone()),
             (Status::PARTIAL_CONTENT, None)
         );
     }
@@ -358,7 +353,7 @@ mod tests {
     fn if_range_must_hold() {
         let site = Site::new("");
         site.write("a", "abcdefgh");
-        let etag = site.get("/a", &[]).etag.unwrap();
+        let etag = site.get("/a", &[]).entity.etag.clone().unwrap();
         let etag = String::from_utf8(etag.to_vec()).unwrap();
         for (condition, expected) in [(etag.as_str(), 206), ("\"x\"", 200), ("yesterday", 200)] {
             let response = site.get(

@@ -6,7 +6,7 @@ use crate::config::{Directive, Module};
 use crate::exchange::{Body, Exchange, FileBody, Handler, Location, Phase, Response, Step};
 use crate::files::{FileError, OpenFile, Want};
 use crate::http::escape::{Escape, escape};
-use crate::http::{Method, Status, Text, hex};
+use crate::http::{Method, Status};
 use crate::log::level::Level;
 
 /// Files and redirects to folders; always there, without directives of its own.
@@ -89,53 +89,22 @@ fn redirect_to_folder(exchange: &Exchange) -> Response {
 
 /// The response that is all of a file, whatever coding it is in.
 pub fn whole(exchange: &Exchange, file: Rc<OpenFile>) -> Response {
-    let stat = file.stat;
     Response {
-        content_type: exchange.content_type(),
-        last_modified: Some(stat.mtime),
-        etag: exchange
-            .location
-            .core
-            .etag
-            .then(|| etag(stat.mtime, stat.size)),
+        entity: file.entity(exchange.media_type(), exchange.location.core.etag),
         ranges: true,
         body: Body::File(FileBody {
-            file,
             offset: 0,
-            length: stat.size,
+            length: file.stat.size,
+            file,
         }),
         ..Response::new(Status::OK)
     }
 }
 
-/// The entity tag of a file: when it was modified and how long it is, in hexadecimal.
-pub fn etag(mtime: i64, size: u64) -> Text {
-    let mut tag = Vec::with_capacity(2 * 16 + 3);
-    tag.push(b'"');
-    hex::append_number(mtime.cast_unsigned(), &mut tag);
-    tag.push(b'-');
-    hex::append_number(size, &mut tag);
-    tag.push(b'"');
-    Text::Owned(tag)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::http::entity::file_etag;
     use crate::modules::tests::trial::{Site, status, text};
-
-    #[test]
-    fn entity_tags() {
-        let cases = [
-            (0, 0, "\"0-0\""),
-            (1, 16, "\"1-10\""),
-            (784_111_777, 1000, "\"2ebc98a1-3e8\""),
-            (-1, u64::MAX, "\"ffffffffffffffff-ffffffffffffffff\""),
-        ];
-        for (mtime, size, expected) in cases {
-            assert_eq!(etag(mtime, size), expected);
-        }
-    }
 
     #[test]
     fn a_file_comes_with_type_and_validators() {
@@ -147,12 +116,12 @@ mod tests {
             (status(&response), text(&response).as_str()),
             (200, "hello")
         );
-        assert_eq!(response.content_type, Some("text/html".into()));
-        let modified = response.last_modified.unwrap();
-        assert_eq!(response.etag, Some(etag(modified, 5)));
+        assert_eq!(response.entity.content_type, Some("text/html".into()));
+        let modified = response.entity.last_modified.unwrap();
+        assert_eq!(response.entity.etag, Some(file_etag(modified, 5)));
         let empty = site.get("/b", &[]);
         assert_eq!((status(&empty), text(&empty).as_str()), (200, ""));
-        assert_eq!(empty.content_type, Some("x/y".into()));
+        assert_eq!(empty.entity.content_type, Some("x/y".into()));
     }
 
     #[test]
@@ -192,7 +161,7 @@ mod tests {
         site.write("a b/c", "");
         let response = site.get("/a%20b?x=%20", &[]);
         assert_eq!(status(&response), 301);
-        assert_eq!(response.location, Some(b"/a%20b/?x=%20".to_vec()));
+        assert_eq!(response.location, Some("/a%20b/?x=%20".into()));
     }
 
     #[test]

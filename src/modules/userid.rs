@@ -444,7 +444,7 @@ impl Evaluate for Set {
 }
 
 impl Filter for Settings {
-    fn filter(&self, exchange: &Exchange, mut response: Response) -> Response {
+    fn filter(&self, exchange: &Exchange, response: &mut Response) {
         let set = self.variables.as_ref().map(|variables| &variables.set);
         let text = set.and_then(|set| value_of(set, exchange));
         if let Some(uid) = text.and_then(|text| read(&text)) {
@@ -454,7 +454,6 @@ impl Filter for Settings {
                 response.headers.append("P3P", Rc::clone(&self.p3p));
             }
         }
-        response
     }
 }
 

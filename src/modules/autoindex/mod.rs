@@ -157,10 +157,11 @@ impl Lister {
                 "text/html",
                 render::html(&exchange.path, entries, self.style()),
             ),
-            Format::Xml => Response {
-                charset: Some("utf-8".into()),
-                ..answer("text/xml", render::xml(entries))
-            },
+            Format::Xml => {
+                let mut response = answer("text/xml", render::xml(entries));
+                response.entity.charset = Some("utf-8".into());
+                response
+            }
             Format::Jsonp if !callback.is_empty() => {
                 answer("application/javascript", render::jsonp(entries, callback))
             }
@@ -299,7 +300,11 @@ mod tests {
         for (target, expected, content_type, part) in cases {
             let response = site.get(target, &[]);
             assert_eq!(status(&response), expected, "{target}");
-            assert_eq!(response.content_type, Some(content_type.into()), "{target}");
+            assert_eq!(
+                response.entity.content_type,
+                Some(content_type.into()),
+                "{target}"
+            );
             let body = text(&response);
             assert!(body.contains(part), "{target}: {body}");
             assert!(!body.contains("secret"), "{target}: {body}");
@@ -307,7 +312,10 @@ mod tests {
                 expected != 200 || body.contains("dangling"),
                 "{target}: {body}"
             );
-            assert_eq!(response.charset.is_some(), content_type == "text/xml");
+            assert_eq!(
+                response.entity.charset.is_some(),
+                content_type == "text/xml"
+            );
         }
     }
 

@@ -187,7 +187,7 @@ fn intercepts(exchange: &Exchange, running: &Running, status: Status) -> bool {
 
 fn intercepted(head: CgiHead, running: Running) -> Reply {
     let mut response = Response::page(head.final_status());
-    response.location = head.location;
+    response.location = head.location.map(Text::Owned);
     let name = b"WWW-Authenticate";
     for value in head.headers.get_all(name) {
         let value = Text::Owned(value.to_vec());
@@ -244,24 +244,26 @@ async fn respond(
 fn response(head: CgiHead, running: &Running) -> Response {
     let mut response = Response {
         status: head.final_status(),
-        status_text: head.status_text.map(Text::Owned),
-        location: head.location,
+        location: head.location.map(Text::Owned),
         ..Response::default()
     };
+    if let Some(text) = head.status_text {
+        response.rare.status_text = Some(text.into());
+    }
     let content_type = head.content_type.map(Text::Owned);
     response.set_field(&"Content-Type".into(), content_type);
     for field in &head.headers {
         let is = |name: &str| field.name.eq_ignore_ascii_case(name.as_bytes());
         if is("X-Accel-Charset") && !field.value.is_empty() {
-            response.override_charset = Some(field.value[..].into());
+            response.rare.override_charset = Some(field.value[..].into());
         }
         if running.settings().hides(&field.name) {
             continue;
         }
         if is("ETag") {
-            response.etag = Some(field.value.clone());
+            response.entity.etag = Some(field.value.clone());
         } else if let Some(time) = date::parse(&field.value).filter(|_| is("Last-Modified")) {
-            response.last_modified = Some(time);
+            response.entity.last_modified = Some(time);
         } else {
             response
                 .headers

@@ -159,11 +159,11 @@ impl Settings {
         if exchange.depth > 0 {
             return exchange.with_slot(self.kept?, <[u8]>::to_vec);
         }
-        let content_type = Some(response.content_type.as_deref()?);
-        if let Some(wanted) = &response.override_charset {
+        let content_type = Some(response.entity.content_type.as_deref()?);
+        if let Some(wanted) = &response.rare.override_charset {
             return self.known(exchange, wanted);
         }
-        let concerned = match response.charset {
+        let concerned = match response.entity.charset {
             Some(_) => self.overrides,
             None => self.types.contains(content_type),
         };
@@ -189,7 +189,7 @@ impl Settings {
 
     /// The charset the response has, if it is known.
     fn source(&self, exchange: &Exchange, response: &Response) -> Option<Vec<u8>> {
-        match &response.charset {
+        match &response.entity.charset {
             Some(charset) => Some(charset.to_vec()),
             None => Some(self.source.as_ref()?.expand(exchange).into_owned()),
         }
@@ -219,19 +219,18 @@ impl Settings {
             response.status,
             Status::MOVED_PERMANENTLY | Status::MOVED_TEMPORARILY
         );
-        response.charset = (!redirect).then_some(Text::Owned(target));
+        response.entity.charset = (!redirect).then_some(Text::Owned(target));
     }
 }
 
 impl Filter for Settings {
-    fn filter(&self, exchange: &Exchange, mut response: Response) -> Response {
-        if let Some(target) = self.target(exchange, &response) {
-            self.recode(exchange, &mut response, target);
+    fn filter(&self, exchange: &Exchange, response: &mut Response) {
+        if let Some(target) = self.target(exchange, response) {
+            self.recode(exchange, response, target);
         }
         if let Some(kept) = self.kept.filter(|_| exchange.depth == 0) {
-            exchange.set_slot(kept, response.charset.as_deref().map(Rc::from));
+            exchange.set_slot(kept, response.entity.charset.as_deref().map(Rc::from));
         }
-        response
     }
 
     fn sees_subrequests(&self) -> bool {

@@ -48,6 +48,7 @@ fn charsets_are_added_or_recoded_to() {
         let mut response = site.get(target, &[]);
         let length = response.body.len();
         let known = response
+            .entity
             .charset
             .take()
             .map(|charset| String::from_utf8(charset.to_vec()).unwrap());
@@ -57,7 +58,7 @@ fn charsets_are_added_or_recoded_to() {
             assert_eq!(length, Some(4));
         }
     }
-    assert_eq!(site.get("/redirect", &[]).charset, None);
+    assert_eq!(site.get("/redirect", &[]).entity.charset, None);
     assert!(
         site.log()
             .contains("no \"charset_map\" between the charsets \"A\" and \"none\"")
@@ -73,9 +74,9 @@ fn what_says_its_charset_is_recoded_where_told() {
     fs::create_dir(site.path("dir")).unwrap();
     fs::write(site.path("dir/\u{20ac}"), b"").unwrap();
     let response = site.get("/dir/", &[]);
-    assert_eq!(response.charset.as_ref().unwrap(), &"utf-8");
+    assert_eq!(response.entity.charset.as_ref().unwrap(), &"utf-8");
     let mut response = site.get("/over/dir/", &[]);
-    assert_eq!(response.charset.as_ref().unwrap(), &"A");
+    assert_eq!(response.entity.charset.as_ref().unwrap(), &"A");
     assert!(bytes(&mut response).contains(&0x80));
 }
 

@@ -55,7 +55,7 @@ impl<T: Transform> Transform for Counted<T> {
 /// to two for the others.
 pub(super) fn ratio(coding: Coding, exchange: &Exchange, out: &mut Vec<u8>) -> Option<()> {
     let response = exchange.response();
-    let (before, after) = response.compressed.as_ref()?.get();
+    let (before, after) = response.rare.compressed.as_ref()?.get();
     let own = response.headers.get(b"Content-Encoding") == Some(coding.name().as_bytes());
     if !own || after == 0 {
         return None;

@@ -94,7 +94,7 @@ impl Plan {
                 .body
                 .len()
                 .is_none_or(|length| length >= self.min_length)
-            && self.types.contains(response.content_type.as_deref())
+            && self.types.contains(response.entity.content_type.as_deref())
     }
 }
 
@@ -166,24 +166,24 @@ impl Module for Compress {
 }
 
 impl Filter for Settings {
-    fn filter(&self, exchange: &Exchange, mut response: Response) -> Response {
+    fn filter(&self, exchange: &Exchange, response: &mut Response) {
         let wanted_status = matches!(
             response.status,
             Status::OK | Status::FORBIDDEN | Status::NOT_FOUND
         );
         let encoding = response.headers.get(b"Content-Encoding");
         if !wanted_status || encoding.is_some_and(|value| !value.is_empty()) {
-            return response;
+            return;
         }
-        let Some((quality, coding)) = self.best(exchange, &response) else {
-            return response;
+        let Some((quality, coding)) = self.best(exchange, response) else {
+            return;
         };
         if exchange.location.core.compression.vary {
             response.vary_by_encoding();
         }
         match quality {
-            0 => response,
-            _ => self.compressed(response, coding),
+            0 => {}
+            _ => self.compress(response, coding),
         }
     }
 }
@@ -203,15 +203,14 @@ impl Settings {
         }
         best
     }
-    fn compressed(&self, mut response: Response, coding: Coding) -> Response {
+    fn compress(&self, response: &mut Response, coding: Coding) {
         let lengths = Rc::new(Cell::new((0, 0)));
         let body = std::mem::take(&mut response.body);
         response.body = self.encoded(body, coding, Rc::clone(&lengths));
-        response.compressed = Some(lengths);
+        response.rare.compressed = Some(lengths);
         response.headers.set("Content-Encoding", coding.name());
         response.forbid_ranges();
         response.weaken_etag();
-        response
     }
 
     fn encoded(&self, body: Body, coding: Coding, lengths: Lengths) -> Body {

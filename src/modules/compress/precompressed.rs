@@ -76,11 +76,10 @@ struct Varies;
 struct VaryFilter;
 
 impl Filter for VaryFilter {
-    fn filter(&self, exchange: &Exchange, mut response: Response) -> Response {
+    fn filter(&self, exchange: &Exchange, response: &mut Response) {
         if exchange.location.core.compression.vary && exchange.noted::<Varies>().is_some() {
             response.vary_by_encoding();
         }
-        response
     }
 }
 

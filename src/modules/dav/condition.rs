@@ -9,8 +9,8 @@ use super::destination::map_other;
 use super::files::{canonical, path_of};
 use super::locks::{Locks, Token};
 use crate::exchange::{Exchange, Zone};
+use crate::http::entity::file_etag;
 use crate::http::uri;
-use crate::modules::static_files::etag;
 
 /// A parsed header: the request goes on if one of its lists holds.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -106,7 +106,7 @@ impl State<'_> {
                 locks.iter().any(|lock| lock.token == token)
             }),
             State::Etag(text) => fs::metadata(path).is_ok_and(|known| {
-                let own = etag(known.mtime(), known.len());
+                let own = file_etag(known.mtime(), known.len());
                 *own == **text
             }),
         }

@@ -11,8 +11,8 @@ use super::condition::If;
 use super::locks::{Lock, Locks, Token, is_below};
 use crate::exchange::{Exchange, Zone};
 use crate::http::conditional::{Conditions, IfModifiedSince, Validators, Verdict, evaluate};
+use crate::http::entity::file_etag;
 use crate::http::{KnownHeader, Status};
-use crate::modules::static_files::etag;
 
 /// What a request changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +71,7 @@ pub(super) fn check_validators(exchange: &Exchange, path: &Path) -> Result<(), S
     };
     let verdict = match fs::metadata(path) {
         Ok(known) => {
-            let tag = etag(known.mtime(), known.len());
+            let tag = file_etag(known.mtime(), known.len());
             let found = Validators {
                 etag: Some(&tag),
                 last_modified: Some(known.mtime()),

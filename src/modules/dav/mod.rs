@@ -253,7 +253,7 @@ fn created(exchange: &Exchange) -> Response {
     let mut location = Vec::with_capacity(exchange.path.len());
     escape(&exchange.path, Escape::Uri, &mut location);
     Response {
-        location: Some(location),
+        location: Some(location.into()),
         ..Response::page(Status::CREATED)
     }
 }

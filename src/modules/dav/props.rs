@@ -15,8 +15,8 @@ use super::locks::Locks;
 use super::xml::{DAV, Name, write_empty};
 use crate::exchange::{Core, Zone};
 use crate::http::date;
+use crate::http::entity::file_etag;
 use crate::http::escape::escape_html;
-use crate::modules::static_files::etag;
 use crate::sys::fs::{Space, space};
 
 /// The properties the server knows (RFC 4918 section 15).
@@ -160,7 +160,7 @@ impl View {
             }
             "getetag" => {
                 only_file()?;
-                escape_html(&etag(known.mtime(), known.len()), out);
+                escape_html(&file_etag(known.mtime(), known.len()), out);
             }
             "getlastmodified" => out.extend_from_slice(&date::format(known.mtime())),
             "resourcetype" if known.is_dir() => out.extend_from_slice(b"<D:collection/>"),

@@ -9,8 +9,8 @@ use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::name::ResolveResult;
 
 use crate::exchange::{Body, Response};
-use crate::http::Status;
 use crate::http::escape::escape_html;
+use crate::http::{Entity, Status};
 
 /// How every document of ours begins.
 pub(super) const HEADER: &[u8] = b"<?xml version=\"1.0\" encoding=\"utf-8\"?>\n";
@@ -275,12 +275,11 @@ pub(super) fn write_empty(name: &Name, out: &mut Vec<u8>) {
 
 /// A response with a document as its body.
 pub(super) fn response(status: Status, body: impl Into<Body>) -> Response {
-    Response {
-        content_type: Some("application/xml".into()),
-        charset: Some("utf-8".into()),
-        body: body.into(),
-        ..Response::new(status)
-    }
+    let mut response = Response::new(status);
+    response.entity = Entity::typed("application/xml");
+    response.entity.charset = Some("utf-8".into());
+    response.body = body.into();
+    response
 }
 
 #[cfg(test)]

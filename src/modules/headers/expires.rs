@@ -74,7 +74,7 @@ impl Expires {
             }
         };
         let (now, _) = event::unix_time();
-        let modified = response.last_modified.filter(|_| self.modified);
+        let modified = response.entity.last_modified.filter(|_| self.modified);
         let Some((expires, max_age)) = moment.resolve(now, modified) else {
             return;
         };

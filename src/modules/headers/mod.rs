@@ -159,11 +159,11 @@ fn target(name: &[u8]) -> Target {
 struct HeadersFilter(Rc<Settings>);
 
 impl Filter for HeadersFilter {
-    fn filter(&self, exchange: &Exchange, mut response: Response) -> Response {
+    fn filter(&self, exchange: &Exchange, response: &mut Response) {
         let settings = &*self.0;
         let safe = is_safe(response.status);
         if safe && let Some(expires) = &settings.expires {
-            expires.apply(exchange, &mut response);
+            expires.apply(exchange, response);
         }
         for addition in settings
             .headers
@@ -171,17 +171,16 @@ impl Filter for HeadersFilter {
             .iter()
             .filter(|addition| safe || addition.always)
         {
-            add(addition, exchange, &mut response);
+            add(addition, exchange, response);
         }
         let trailers = settings
             .trailers
             .all
             .iter()
             .filter(|addition| safe || addition.always);
-        response
-            .trailers
-            .extend(trailers.map(|addition| (addition.name.clone(), addition.value.clone())));
-        response
+        for Addition { name, value, .. } in trailers {
+            response.rare.trailers.push((name.clone(), value.clone()));
+        }
     }
 }
 
@@ -204,7 +203,7 @@ fn add(addition: &Addition, exchange: &Exchange, response: &mut Response) {
     match addition.target {
         Target::Append if value.is_empty() => {}
         Target::Append => response.headers.append(addition.name.clone(), value),
-        Target::Etag => response.etag = Some(value).filter(|value| !value.is_empty()),
+        Target::Etag => response.entity.etag = Some(value).filter(|value| !value.is_empty()),
         Target::LastModified => response.set_field(
             &addition.name,
             Some(value).filter(|value| !value.is_empty()),
@@ -261,7 +260,7 @@ mod tests {
             (Some("/a"), Some("/a"))
         );
         assert_eq!(
-            (field(&found, "Cache-Control"), &found.etag),
+            (field(&found, "Cache-Control"), &found.entity.etag),
             (Some("no-cache"), &None)
         );
         assert_eq!(
@@ -296,13 +295,16 @@ mod tests {
     fn validators_are_replaced_and_count() {
         let site = site();
         let response = site.get("/validators", &[]);
-        assert_eq!(response.etag, Some("\"mine\"".into()));
-        assert_eq!(response.last_modified, Some(23_349_600));
+        assert_eq!(response.entity.etag, Some("\"mine\"".into()));
+        assert_eq!(response.entity.last_modified, Some(23_349_600));
         let part = site.get("/validators", &["Range: bytes=1-", "If-Range: \"mine\""]);
         assert_eq!(status(&part), 416);
         let response = site.get("/unusual", &[]);
         assert_eq!(
-            (response.last_modified, field(&response, "Last-Modified")),
+            (
+                response.entity.last_modified,
+                field(&response, "Last-Modified")
+            ),
             (None, Some("whenever"))
         );
     }
@@ -347,6 +349,7 @@ mod tests {
         let names = |target: &str| -> Vec<_> {
             let response = site.get(target, &[]);
             response
+                .rare
                 .trailers
                 .iter()
                 .map(|(name, _)| String::from_utf8_lossy(name).into_owned())

@@ -104,13 +104,13 @@ pub enum Flow {
     /// Nothing: the program is at its end.
     Stop,
     /// Nothing, since this is the answer.
-    Answer(Box<Response>),
+    Answer(Response),
 }
 
 impl Flow {
     /// The request fails.
     pub fn failure() -> Flow {
-        Flow::Answer(Box::new(Response::page(Status::INTERNAL_SERVER_ERROR)))
+        Flow::Answer(Response::page(Status::INTERNAL_SERVER_ERROR))
     }
 }
 
@@ -141,7 +141,7 @@ impl Handler for Program {
                 Flow::Next => {}
                 Flow::Skip => at += length,
                 Flow::Stop => break,
-                Flow::Answer(response) => return Step::Respond(*response),
+                Flow::Answer(response) => return Step::Respond(response),
             }
         }
         match run.changed {
@@ -155,7 +155,7 @@ impl Run {
     fn step(&mut self, instruction: &Instruction, exchange: &mut Exchange) -> Flow {
         match instruction {
             Instruction::Rewrite(rule) => rule.apply(self, exchange),
-            Instruction::Return(answer) => Flow::Answer(Box::new(answer.respond(exchange))),
+            Instruction::Return(answer) => Flow::Answer(answer.respond(exchange)),
             Instruction::Set(assignment) => {
                 assignment.perform(self.escape, exchange);
                 Flow::Next

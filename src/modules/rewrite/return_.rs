@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::config::{Mistake, Use, units};
 use crate::exchange::{Body, Exchange, Response, Template};
-use crate::http::{Status, Text};
+use crate::http::{Entity, Status, Text};
 
 /// The answer one `return` gives.
 pub struct Return {
@@ -46,7 +46,7 @@ impl Return {
     pub fn respond(&self, exchange: &Exchange) -> Response {
         let status = self.status;
         if is_redirect(status) {
-            return Response::redirect(status, self.text.expand(exchange).into_owned());
+            return Response::redirect(status, self.text.value(exchange));
         }
         // An error without a text of its own gets the page that `error_page` says.
         if status >= Status::BAD_REQUEST && self.text.is_empty() {
@@ -60,16 +60,14 @@ impl Return {
                 exchange.speaking_of(&mut started, expand).into()
             }
         };
-        let content_type = if status == Status::NO_CONTENT {
-            None
-        } else {
-            exchange.content_type()
-        };
-        Response {
-            content_type,
-            body: Body::Bytes(text),
-            ..Response::new(status)
+        let mut response = Response::new(status);
+        if status != Status::NO_CONTENT
+            && let Some(media_type) = exchange.media_type()
+        {
+            response.entity = Entity::typed(Rc::clone(media_type));
         }
+        response.body = Body::Bytes(text);
+        response
     }
 }
 
@@ -123,16 +121,13 @@ mod tests {
                 text(&response)
             );
             assert_eq!(
-                response.content_type.as_deref(),
+                response.entity.content_type.as_deref(),
                 content_type.map(str::as_bytes),
                 "{target}"
             );
         }
-        assert_eq!(site.get("/e?x", &[]).location, Some(b"/a?x".to_vec()));
-        assert_eq!(
-            site.get("/f", &[]).location,
-            Some(b"http://host/f".to_vec())
-        );
+        assert_eq!(site.get("/e?x", &[]).location, Some("/a?x".into()));
+        assert_eq!(site.get("/f", &[]).location, Some("http://host/f".into()));
     }
 
     #[test]

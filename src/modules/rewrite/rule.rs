@@ -105,7 +105,7 @@ impl Rule {
             let url = String::from_utf8_lossy(&url);
             exchange.log(Level::Notice, format_args!("rewritten redirect: \"{url}\""));
         }
-        Flow::Answer(Box::new(Response::redirect(status, url)))
+        Flow::Answer(Response::redirect(status, url))
     }
 
     fn replace(&self, run: &mut Run, exchange: &mut Exchange) -> Flow {

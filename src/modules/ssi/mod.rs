@@ -184,21 +184,24 @@ fn date(exchange: &Exchange, local: bool, out: &mut Vec<u8>) -> Option<()> {
 struct SsiFilter(Rc<Settings>);
 
 impl Filter for SsiFilter {
-    fn filter(&self, exchange: &Exchange, mut response: Response) -> Response {
+    fn filter(&self, exchange: &Exchange, response: &mut Response) {
         let settings = &self.0;
-        if response.body.is_empty() || !settings.types.contains(response.content_type.as_deref()) {
-            return response;
+        if response.body.is_empty()
+            || !settings
+                .types
+                .contains(response.entity.content_type.as_deref())
+        {
+            return;
         }
         if settings.last_modified {
             response.weaken_etag();
         } else {
-            (response.last_modified, response.etag) = (None, None);
+            (response.entity.last_modified, response.entity.etag) = (None, None);
         }
         response.forbid_ranges();
         let body = std::mem::take(&mut response.body);
         let page = Page::new(Rc::clone(settings), exchange.twin(), body);
         response.body = Body::Stream(Box::new(page));
-        response
     }
 
     fn sees_subrequests(&self) -> bool {

@@ -243,8 +243,8 @@ fn which_pages_and_what_remains_of_their_heads() {
         ("/kept/page.html", true, true),
     ] {
         let mut response = site.get(target, &[]);
-        assert_eq!(response.last_modified.is_some(), kept, "{target}");
-        assert_eq!(response.etag.is_some(), kept, "{target}");
+        assert_eq!(response.entity.last_modified.is_some(), kept, "{target}");
+        assert_eq!(response.entity.etag.is_some(), kept, "{target}");
         let expected = if run {
             target
         } else {

@@ -110,21 +110,21 @@ fn pair(settings: &mut Settings, d: &mut Use<'_>) -> Outcome {
 }
 
 impl Filter for Settings {
-    fn filter(&self, exchange: &Exchange, mut response: Response) -> Response {
-        if !self.types.contains(response.content_type.as_deref()) || response.body.is_empty() {
-            return response;
+    fn filter(&self, exchange: &Exchange, response: &mut Response) {
+        if !self.types.contains(response.entity.content_type.as_deref()) || response.body.is_empty()
+        {
+            return;
         }
         let evaluate = || self.replacing(exchange);
-        let Some(replace) = exchange.speaking_of(&mut response, evaluate) else {
-            return response;
+        let Some(replace) = exchange.speaking_of(response, evaluate) else {
+            return;
         };
         if self.last_modified {
             response.weaken_etag();
         } else {
-            (response.last_modified, response.etag) = (None, None);
+            (response.entity.last_modified, response.entity.etag) = (None, None);
         }
         response.body = std::mem::take(&mut response.body).transformed(replace);
-        response
     }
 
     fn sees_subrequests(&self) -> bool {
@@ -342,8 +342,8 @@ mod tests {
         for (target, expected) in cases {
             let mut response = site.get(target, &[]);
             let kept = matches!(target, "/all" | "/plain");
-            assert_eq!(response.last_modified.is_some(), kept, "{target}");
-            assert_eq!(response.etag.is_some(), kept, "{target}");
+            assert_eq!(response.entity.last_modified.is_some(), kept, "{target}");
+            assert_eq!(response.entity.etag.is_some(), kept, "{target}");
             assert_eq!(bytes(&mut response), expected.as_bytes(), "{target}");
         }
     }

@@ -193,6 +193,9 @@ pub fn bytes(response: &mut Response) -> Vec<u8> {
 
 /// The value of a header field that is not among the response's own.
 pub fn field<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
+    if response.accepts_ranges && name == "Accept-Ranges" {
+        return Some("bytes");
+    }
     let value = response.headers.get(name.as_bytes())?;
     Some(std::str::from_utf8(value).unwrap())
 }

@@ -7,7 +7,7 @@ use super::names::hex;
 use super::store::{Kind, Store, Stored};
 use crate::exchange::{Exchange, LocationKind, Response};
 use crate::http::escape::{Escape, escape, escape_json};
-use crate::http::{KnownHeader, Method, Status};
+use crate::http::{KnownHeader, Method, Status, Text};
 
 /// The answer to a request whose files are stored; with the digest of the only one if that is
 /// what the client `wants`.
@@ -29,7 +29,7 @@ pub fn stored(exchange: &Exchange, store: &Store, stored: &[Stored], wants: bool
         Status::OK
     };
     let mut response = Response {
-        location: first,
+        location: first.map(Text::Owned),
         ..Response::bytes(status, "application/json", list(&base, store, stored))
     };
     if let ([Stored { field: None, kind }], true) = (stored, wants)

@@ -214,7 +214,7 @@ fn replay(answer: &Answer) -> Response {
     let status = Status::from_u16(answer.status).unwrap_or_default();
     let location = answer.location.clone().into_bytes();
     let mut response = Response {
-        location: (!location.is_empty()).then_some(location),
+        location: (!location.is_empty()).then(|| location.into()),
         ..Response::bytes(status, "application/json", answer.body.clone())
     };
     if let Some(digest) = &answer.digest {

@@ -64,7 +64,9 @@ pub(super) const ROWS: &[Variable] = &[
             let response = exchange.response();
             let fields = response.headers.iter();
             let values = fields.filter(|field| is_called(&field.name, name));
-            joined(values.map(|field| field.value.as_bytes()), b", ", out)
+            let ranges = response.accepts_ranges && name == b"accept_ranges";
+            let values = values.map(|field| field.value.as_bytes());
+            joined(values.chain(ranges.then_some(&b"bytes"[..])), b", ", out)
         },
     ),
     Variable::family(

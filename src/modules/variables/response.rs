@@ -4,7 +4,7 @@
 use super::{Found, decimal, row, text};
 use crate::config::units;
 use crate::exchange::{Exchange, Get, Variable};
-use crate::http::{Status, date};
+use crate::http::Status;
 use crate::log::level::Level;
 
 pub(super) const ROWS: &[Variable] = &[
@@ -49,12 +49,12 @@ pub(super) const ROWS: &[Variable] = &[
     row(
         "sent_http_last_modified",
         "The response's Last-Modified field.",
-        |exchange, out| text(&date::format(exchange.response().last_modified?), out),
+        |exchange, out| text(&exchange.response().entity.date()?, out),
     ),
     row(
         "sent_http_etag",
         "The response's ETag field.",
-        |exchange, out| text(exchange.response().etag.as_ref()?, out),
+        |exchange, out| text(exchange.response().entity.etag.as_ref()?, out),
     ),
     row(
         "sent_http_connection",
@@ -86,8 +86,8 @@ fn set_limit_rate(exchange: &mut Exchange, value: &[u8]) {
 
 fn content_type(exchange: &Exchange, out: &mut Vec<u8>) -> Found {
     let response = exchange.response();
-    out.extend_from_slice(response.content_type.as_ref()?);
-    if let Some(charset) = &response.charset {
+    out.extend_from_slice(response.entity.content_type.as_ref()?);
+    if let Some(charset) = &response.entity.charset {
         out.extend_from_slice(b"; charset=");
         out.extend_from_slice(charset);
     }

@@ -23,6 +23,7 @@ pub fn foreign_status_line(code_and_reason: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Appends `name: value`.
+#[inline]
 pub fn field(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
     out.reserve(name.len() + value.len() + 4);
     out.extend_from_slice(name);

@@ -20,7 +20,7 @@ pub enum Delimiter {
 
 /// Appends the head of `response` to `out`.
 pub fn write(exchange: &Exchange, response: &Response, delimiter: Delimiter, out: &mut Vec<u8>) {
-    let worded = response.status_text.as_deref();
+    let worded = response.rare.status_text.as_deref();
     match worded.filter(|text| text.starts_with(&response.status.digits())) {
         Some(text) => writer::foreign_status_line(text, out),
         None => writer::status_line(response.status, out),
@@ -32,10 +32,11 @@ pub fn write(exchange: &Exchange, response: &Response, delimiter: Delimiter, out
     if !response.headers.contains(b"Date") {
         with_clock(|date| writer::field(b"Date", date, out));
     }
-    if let Some(content_type) = &response.content_type {
+    let entity = &*response.entity;
+    if let Some(content_type) = &entity.content_type {
         out.extend_from_slice(b"Content-Type: ");
         out.extend_from_slice(content_type);
-        if let Some(charset) = &response.charset {
+        if let Some(charset) = &entity.charset {
             out.extend_from_slice(b"; charset=");
             out.extend_from_slice(charset);
         }
@@ -45,10 +46,10 @@ pub fn write(exchange: &Exchange, response: &Response, delimiter: Delimiter, out
         writer::number_field(b"Content-Length", length, out);
     }
     // What is sent instead of the thing asked for has a date of its own, which says nothing.
-    if let Some(seconds) = response.last_modified
-        && matches!(response.status.as_u16(), 200 | 206 | 304)
+    if matches!(response.status.as_u16(), 200 | 206 | 304)
+        && let Some(date) = entity.date()
     {
-        writer::date_field(b"Last-Modified", seconds, out);
+        writer::field(b"Last-Modified", &date, out);
     }
     if let Some(location) = &response.location {
         writer::field(b"Location", location, out);
@@ -57,13 +58,16 @@ pub fn write(exchange: &Exchange, response: &Response, delimiter: Delimiter, out
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }
     connection(exchange, response, out);
-    if let Some(etag) = &response.etag {
+    if let Some(etag) = &entity.etag {
         writer::field(b"ETag", etag, out);
     }
     for field in &response.headers {
         if !is_suppressed(field) {
             writer::field(&field.name, &field.value, out);
         }
+    }
+    if response.accepts_ranges {
+        writer::field(b"Accept-Ranges", b"bytes", out);
     }
     out.extend_from_slice(b"\r\n");
 }
@@ -102,13 +106,14 @@ fn connection(exchange: &Exchange, response: &Response, out: &mut Vec<u8>) {
 /// A path in `Location` gets scheme, host and port in front (`absolute_redirect`).
 pub fn make_absolute(exchange: &Exchange, response: &mut Response) {
     let core = &exchange.location.core;
-    let Some(location) = response.location.as_mut() else {
+    let Some(path) = response.location.as_deref() else {
         return;
     };
-    if location.first() != Some(&b'/') || !core.absolute_redirect {
+    if path.first() != Some(&b'/') || !core.absolute_redirect {
         return;
     }
-    let mut absolute = b"http://".to_vec();
+    let mut absolute = Vec::with_capacity(path.len() + 80);
+    absolute.extend_from_slice(b"http://");
     if core.server_name_in_redirect {
         absolute.extend_from_slice(&exchange.server.name);
     } else if !exchange.request.host.is_empty() {
@@ -121,6 +126,6 @@ pub fn make_absolute(exchange: &Exchange, response: &mut Response) {
         absolute.push(b':');
         writer::number(u64::from(port), &mut absolute);
     }
-    absolute.append(location);
-    *location = absolute;
+    absolute.extend_from_slice(path);
+    response.location = Some(absolute.into());
 }

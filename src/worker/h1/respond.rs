@@ -73,7 +73,7 @@ fn delimit(exchange: &Exchange, response: &Response, body: &Body) -> Delimiter {
         && exchange.request.version() >= Version::Http11
         && exchange.location.core.chunked_transfer_encoding;
     match body.len() {
-        Some(_) if can_chunk && !response.trailers.is_empty() => Delimiter::Chunked,
+        Some(_) if can_chunk && !response.rare.trailers.is_empty() => Delimiter::Chunked,
         Some(length) => Delimiter::Length(length),
         None if head_only => Delimiter::Nothing,
         None if can_chunk => Delimiter::Chunked,
@@ -132,7 +132,7 @@ async fn send_stream(
 
 /// Writes the last chunk and the fields behind it.
 fn end_chunks(wire: &Wire, exchange: &mut Exchange) {
-    let templates = exchange.response().trailers.clone();
+    let templates = exchange.response().rare.trailers.clone();
     for (name, value) in templates {
         // A trailer may refer to those before it.
         let value = value.expand(exchange).into_owned();
