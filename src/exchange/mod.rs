@@ -40,7 +40,7 @@ pub use self::core::{
     ServerTokens, TempPath,
 };
 pub use self::location::{Location, LocationKind, MethodLimit};
-pub use self::paths::Unmapped;
+pub use self::paths::{FilePath, Unmapped};
 pub use self::plugs::{Filter, Handler, LocalBoxFuture, Logger, Phase, Step, Target};
 pub use self::request::Request;
 pub use self::request_body::{

@@ -1,5 +1,7 @@
 //! From an exchange's path to a file: `root`, `alias` and the look-up.
 
+use std::cell::Cell;
+use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 
 use super::{Alias, Exchange};
@@ -7,6 +9,48 @@ use crate::files::{FileError, OpenFile, Symlinks, Want};
 use crate::http::Status;
 use crate::log::errno::Errno;
 use crate::log::level::Level;
+
+thread_local!(static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) });
+
+/// A file's path, in memory that is used again and again.
+#[derive(Debug)]
+pub struct FilePath(Vec<u8>);
+
+impl FilePath {
+    fn new() -> FilePath {
+        let mut path = SPARE.take();
+        path.clear();
+        FilePath(path)
+    }
+}
+
+impl Drop for FilePath {
+    fn drop(&mut self) {
+        let path = std::mem::take(&mut self.0);
+        // While the thread ends, memory is needed no more.
+        let _ = SPARE.try_with(|spare| spare.set(path));
+    }
+}
+
+impl Deref for FilePath {
+    type Target = Vec<u8>;
+
+    fn deref(&self) -> &Vec<u8> {
+        &self.0
+    }
+}
+
+impl DerefMut for FilePath {
+    fn deref_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.0
+    }
+}
+
+impl From<FilePath> for Vec<u8> {
+    fn from(mut path: FilePath) -> Vec<u8> {
+        std::mem::take(&mut path.0)
+    }
+}
 
 /// The exchange's path does not begin with the name of a location that has an `alias`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +61,7 @@ impl Exchange {
     ///
     /// # Errors
     /// The location has an `alias`, but the path was rewritten to something outside it.
-    pub fn map_path(&self) -> Result<Vec<u8>, Unmapped> {
+    pub fn map_path(&self) -> Result<FilePath, Unmapped> {
         self.map(&self.path)
     }
 
@@ -25,7 +69,7 @@ impl Exchange {
     ///
     /// # Errors
     /// As [`Exchange::map_path`].
-    pub fn map(&self, path: &[u8]) -> Result<Vec<u8>, Unmapped> {
+    pub fn map(&self, path: &[u8]) -> Result<FilePath, Unmapped> {
         let mut file = self.document_root();
         match &self.location.core.alias {
             Alias::No => file.extend_from_slice(path),
@@ -47,9 +91,9 @@ impl Exchange {
     }
 
     /// `root` or `alias` as a full path, without a slash at the end of a root.
-    pub fn document_root(&self) -> Vec<u8> {
+    pub fn document_root(&self) -> FilePath {
         let core = &self.location.core;
-        let mut root = Vec::with_capacity(128);
+        let mut root = FilePath::new();
         core.root.append(self, &mut root);
         // One without variables was resolved when the configuration was read.
         if core.root.literal().is_none() && root.first() != Some(&b'/') {

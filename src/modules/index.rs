@@ -76,16 +76,18 @@ impl Settings {
     /// The path of the first index there is. The folder itself is looked at only if the first
     /// index is missing: the request that finds something should be the cheap one.
     fn find(&self, exchange: &Exchange) -> Result<Option<Vec<u8>>, Status> {
-        let folder = exchange
+        let mut file = exchange
             .map_path()
             .map_err(|_| Status::INTERNAL_SERVER_ERROR)?;
+        let folder = file.len();
         let mut folder_tested = false;
         for name in &self.names {
             let name = name.expand(exchange);
             if name.first() == Some(&b'/') {
                 return Ok(Some(name.into_owned()));
             }
-            let file = [&folder, &*name].concat();
+            file.truncate(folder);
+            file.extend_from_slice(&name);
             let error = match exchange.look_up(&file, Want::Info) {
                 Ok(_) => return Ok(Some([&exchange.path, &*name].concat())),
                 Err(error) => error,
@@ -94,7 +96,7 @@ impl Settings {
                 return Err(give_up(exchange, &file, &error));
             }
             if !folder_tested {
-                test_folder(exchange, &folder, &file)?;
+                test_folder(exchange, &file[..folder], &file)?;
                 folder_tested = true;
             }
             if Exchange::status_of(&error) != Status::NOT_FOUND {

@@ -93,10 +93,13 @@ fn parse_code(digits: &[u8]) -> Option<Status> {
 
 impl Handler for Rule {
     fn handle<'a>(&'a self, exchange: &'a mut Exchange) -> Step<'a> {
-        let root = exchange.document_root();
+        let mut path = exchange.document_root();
+        let root = path.len();
         for candidate in &self.candidates {
             let name = name(&candidate.name, exchange);
-            if exists(exchange, &[&*root, &name].concat(), candidate.is_folder) {
+            path.truncate(root);
+            path.extend_from_slice(&name);
+            if exists(exchange, &path, candidate.is_folder) {
                 choose(exchange, name, candidate.is_folder);
                 return Step::Declined;
             }

@@ -156,7 +156,7 @@ fn check(
         .map_err(|error| failed(exchange, &file, &error))?;
     accept(exchange, settings, &file, &found.stat)?;
     Ok(Script {
-        file,
+        file: file.into(),
         name: name.to_vec(),
         path_info: path_info.to_vec(),
         ..Script::default()
@@ -213,7 +213,7 @@ pub fn translate(exchange: &mut Exchange, path_info: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     let here = std::mem::replace(&mut exchange.location, std::rc::Rc::clone(target));
-    let mapped = exchange.map(path_info).ok();
+    let mapped = exchange.map(path_info).ok().map(Vec::from);
     exchange.location = here;
     mapped
 }

@@ -88,10 +88,12 @@ pub(super) fn map_other(exchange: &Exchange, path: &[u8]) -> Result<PathBuf, Sta
     if let Alias::Prefix(name) = &exchange.location.core.alias {
         let mut file = exchange.document_root();
         file.extend_from_slice(path.get(name.len()..).unwrap_or_default());
-        return Ok(path_of(file));
+        return Ok(path_of(file.into()));
     }
-    let file = exchange.map(path);
-    file.map(path_of).map_err(|_| Status::INTERNAL_SERVER_ERROR)
+    match exchange.map(path) {
+        Ok(file) => Ok(path_of(file.into())),
+        Err(_) => Err(Status::INTERNAL_SERVER_ERROR),
+    }
 }
 
 fn invalid(exchange: &Exchange, text: &str) -> Status {

@@ -26,8 +26,10 @@ pub(super) const PERMISSIONS: u32 = 0o777;
 
 /// The file the exchange's path stands for.
 pub(super) fn mapped(exchange: &Exchange) -> Result<PathBuf, Status> {
-    let path = exchange.map_path();
-    path.map(path_of).map_err(|_| Status::INTERNAL_SERVER_ERROR)
+    match exchange.map_path() {
+        Ok(path) => Ok(path_of(path.into())),
+        Err(_) => Err(Status::INTERNAL_SERVER_ERROR),
+    }
 }
 
 /// Bytes as a path.
