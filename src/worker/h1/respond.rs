@@ -26,7 +26,7 @@ const READ_SIZE: u64 = 64 * 1024;
 pub async fn send(
     wire: &Rc<Wire>,
     exchange: &mut Exchange,
-    mut response: Response,
+    response: Response,
 ) -> Result<(), Broken> {
     if response.is_silent() {
         exchange.keep_alive = false;
@@ -34,6 +34,19 @@ pub async fn send(
         exchange.set_response(response);
         return Ok(());
     }
+    let body = write_head(wire, exchange, response);
+    if !is_copied(wire, exchange, &body)? {
+        send_body(wire, exchange, body).await?;
+    }
+    if wire.is_full() {
+        wire.flush().await?;
+    }
+    exchange.sent.complete = true;
+    Ok(())
+}
+
+/// Writes the head of `response`, and gives back the body that is to follow it.
+fn write_head(wire: &Wire, exchange: &mut Exchange, mut response: Response) -> Body {
     wire.set_send_timeout(exchange.location.core.send_timeout);
     if response.status == Status::NO_CONTENT {
         response.clear_entity();
@@ -56,11 +69,35 @@ pub async fn send(
         });
     }
     exchange.set_response(response);
-    if exchange.request.method() != Method::Head && delimiter != Delimiter::Nothing {
-        send_body(wire, exchange, body).await?;
+    match delimiter {
+        Delimiter::Nothing => Body::Empty,
+        _ if exchange.request.method() == Method::Head => Body::Empty,
+        _ => body,
     }
-    exchange.sent.complete = true;
-    Ok(())
+}
+
+/// Copies a body that is short and may go out at once behind the head; says whether it did. So
+/// both leave in one system call, and no future has to be made for it.
+fn is_copied(wire: &Wire, exchange: &mut Exchange, body: &Body) -> Result<bool, Broken> {
+    if exchange.sent.chunked {
+        return Ok(false);
+    }
+    let length = match body {
+        Body::Empty | Body::Page => return Ok(true),
+        Body::Bytes(bytes) => bytes.len() as u64,
+        Body::File(file) => file.length,
+        Body::Pieces(_) | Body::Stream(_) => return Ok(false),
+    };
+    if length > COPY_LIMIT || !Pace::of(exchange).is_unlimited() {
+        return Ok(false);
+    }
+    exchange.sent.body += length;
+    match body {
+        Body::File(file) => copy_file(wire, exchange, file)?,
+        Body::Bytes(bytes) => wire.write(|output| output.extend_from_slice(bytes)),
+        _ => {}
+    }
+    Ok(true)
 }
 
 /// How the end of the body will be known.
@@ -205,15 +242,21 @@ async fn send_at_once(
             chunked::write_size(length as usize, output)
         });
     }
-    let mut done = 0;
+    let mut done = length;
     let sent = match piece {
         Piece::Bytes(bytes) if length <= COPY_LIMIT => {
             wire.write(|output| output.extend_from_slice(&bytes));
-            done = length;
             Ok(())
         }
-        Piece::Bytes(bytes) => wire.send_behind(&bytes, &mut done).await,
-        Piece::File(file) => send_file(wire, exchange, &file, &mut done).await,
+        Piece::File(file) if length <= COPY_LIMIT => copy_file(wire, exchange, &file),
+        Piece::Bytes(bytes) => {
+            done = 0;
+            wire.send_behind(&bytes, &mut done).await
+        }
+        Piece::File(file) => {
+            done = 0;
+            send_file(wire, exchange, file, &mut done).await
+        }
     };
     exchange.sent.body += done;
     sent?;
@@ -228,72 +271,66 @@ async fn send_at_once(
     Ok(())
 }
 
-/// Sends a range of a file; `done` counts what was sent, even if the rest can't be.
+/// Sends a long range of a file; `done` counts what was sent, even if the rest can't be.
 async fn send_file(
-    wire: &Rc<Wire>,
+    wire: &Wire,
     exchange: &Exchange,
-    body: &FileBody,
+    mut body: FileBody,
     done: &mut u64,
 ) -> Result<(), Broken> {
-    if let Some(content) = body.file.content() {
-        let range = body.offset as usize..(body.offset + body.length) as usize;
-        let bytes = content.get(range).unwrap_or_default();
-        wire.write(|output| output.extend_from_slice(bytes));
-        *done = body.length;
-        return Ok(());
-    }
-    let Some(fd) = body.file.fd() else {
-        return Err(Broken);
-    };
-    if body.length <= COPY_LIMIT {
-        *done = body.length;
-        return copy_file(wire, exchange, body);
-    }
     let core = &exchange.location.core;
     if core.sendfile {
         let range = body.offset..body.offset + body.length;
         let chunk = core.sendfile_max_chunk;
         let is_short = body.file.stat.size < core.sendfile_min_size;
         let mapping = is_short.then(|| body.file.mapping()).flatten();
-        return match mapping {
-            Some(mapping) => wire.send_mapped(mapping, range, chunk, done).await,
-            None => wire.send_file(fd, range, chunk, done).await,
+        return match (mapping, body.file.fd()) {
+            (Some(mapping), _) => wire.send_mapped(mapping, range, chunk, done).await,
+            (None, Some(fd)) => wire.send_file(fd, range, chunk, done).await,
+            (None, None) => Err(Broken),
         };
     }
-    let mut rest = body.clone();
-    while rest.length > 0 {
+    while body.length > 0 {
         let part = FileBody {
-            length: rest.length.min(READ_SIZE),
-            ..rest.clone()
+            length: body.length.min(READ_SIZE),
+            ..body.clone()
         };
         copy_file(wire, exchange, &part)?;
         wire.flush().await?;
         *done += part.length;
-        rest.offset += part.length;
-        rest.length -= part.length;
+        body.offset += part.length;
+        body.length -= part.length;
     }
     Ok(())
 }
 
-/// Copies a range of a file behind the output; small files that have not changed lately are remembered.
+/// Copies a range of a file behind the output.
 fn copy_file(wire: &Wire, exchange: &Exchange, body: &FileBody) -> Result<(), Broken> {
-    let Some(fd) = body.file.fd() else {
-        return Err(Broken);
-    };
-    let mut result = Ok(0);
+    if let Some(content) = body.file.content() {
+        let range = body.offset as usize..(body.offset + body.length) as usize;
+        let bytes = content.get(range).unwrap_or_default();
+        wire.write(|output| output.extend_from_slice(bytes));
+        return Ok(());
+    }
+    read_file(wire, body).map_err(|error| cut(exchange, &error))
+}
+
+/// Reads a range of a file behind the output; a small file that has not changed lately is
+/// remembered.
+fn read_file(wire: &Wire, body: &FileBody) -> io::Result<()> {
+    let fd = body.file.fd().ok_or(io::ErrorKind::NotFound)?;
+    let mut read = Ok(0);
     wire.write(|output| {
         let start = output.len();
-        result = pread(fd, output, body.length as usize, body.offset);
-        if body.length == body.file.stat.size
-            && matches!(result, Ok(read) if read as u64 == body.length)
-            && is_settled(&body.file)
-        {
+        read = pread(fd, output, body.length as usize, body.offset);
+        let is_whole =
+            body.length == body.file.stat.size && output.len() - start == body.length as usize;
+        if is_whole && is_settled(&body.file) {
             body.file.remember(&output[start..]);
         }
     });
-    match result {
-        Ok(read) if read as u64 == body.length => Ok(()),
-        Ok(_) => Err(cut(exchange, &io::ErrorKind::UnexpectedEof.into())),
-        Err(error) => Err(cut(exchange, &error)),
+    match read? as u64 == body.length {
+        true => Ok(()),
+        false => Err(io::ErrorKind::UnexpectedEof.into()),
     }
 }
