@@ -8,11 +8,12 @@ pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// Appends the status line. The version is always 1.1, which is the server's own.
 pub fn status_line(status: Status, out: &mut Vec<u8>) {
     let status = status.on_the_wire();
+    if let Some(line) = status.line() {
+        return out.extend_from_slice(line.as_bytes());
+    }
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(&status.digits());
-    out.push(b' ');
-    out.extend_from_slice(status.reason().as_bytes());
-    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(b" \r\n");
 }
 
 /// Appends a status line with the code and reason another server gave (`404 Nowhere to be found`).
