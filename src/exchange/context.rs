@@ -400,7 +400,7 @@ impl Exchange {
     }
 
     /// Adds what was carried to the response that is sent in the end.
-    pub fn with_carried(&mut self, mut response: Response) -> Response {
+    pub fn add_carried(&mut self, response: &mut Response) {
         if let Some(carried) = self.carried.take() {
             let own = std::mem::replace(&mut response.headers, carried.headers);
             for field in &own {
@@ -408,9 +408,8 @@ impl Exchange {
                     .headers
                     .append(field.name.clone(), field.value.clone());
             }
-            response.location = response.location.or(carried.location);
+            response.location = response.location.take().or(carried.location);
         }
-        response
     }
 
     /// Gives the connection up after statuses that leave it in doubt where the next request starts.

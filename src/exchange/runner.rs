@@ -99,7 +99,7 @@ fn conclude(exchange: &mut Exchange, verdict: Verdict) -> Result<Response, Start
         Ok(response) => Ok(response),
         Err(target) => match follow(exchange, target) {
             Ok(start) => Err(start),
-            Err(response) => Ok(built_in(exchange, *response)),
+            Err(response) => Ok(built_in(exchange, response)),
         },
     }
 }
@@ -271,7 +271,7 @@ fn nothing_here(exchange: &Exchange) -> Response {
 }
 
 /// Goes where `target` says; an error response if it can't.
-fn follow(exchange: &mut Exchange, target: Target) -> Result<Start, Box<Response>> {
+fn follow(exchange: &mut Exchange, target: Target) -> Result<Start, Response> {
     if !exchange.spend_redirect() {
         let text = String::from_utf8_lossy;
         let doing = match &target {
@@ -283,7 +283,7 @@ fn follow(exchange: &mut Exchange, target: Target) -> Result<Start, Box<Response
             Level::Error,
             format_args!("rewrite or internal redirection cycle while {doing}"),
         );
-        return Err(Box::new(Response::page(Status::INTERNAL_SERVER_ERROR)));
+        return Err(Response::page(Status::INTERNAL_SERVER_ERROR));
     }
     match target {
         Target::Rewritten => {
@@ -303,7 +303,7 @@ fn follow(exchange: &mut Exchange, target: Target) -> Result<Start, Box<Response
         Target::Named(_) if exchange.path.is_empty() => {
             let message = format_args!("empty URI in redirect to named location");
             exchange.log(Level::Error, message);
-            Err(Box::new(Response::page(Status::INTERNAL_SERVER_ERROR)))
+            Err(Response::page(Status::INTERNAL_SERVER_ERROR))
         }
         Target::Named(name) => {
             let Some(location) = exchange.server.named(&name).cloned() else {
@@ -312,12 +312,12 @@ fn follow(exchange: &mut Exchange, target: Target) -> Result<Start, Box<Response
                     Level::Error,
                     format_args!("could not find named location \"@{name}\""),
                 );
-                return Err(Box::new(Response::page(Status::INTERNAL_SERVER_ERROR)));
+                return Err(Response::page(Status::INTERNAL_SERVER_ERROR));
             };
             exchange.internal = true;
             exchange.path_in_alias = false;
             match enter(exchange, &location) {
-                Some(response) => Err(Box::new(response)),
+                Some(response) => Err(response),
                 None => Ok(Start::Rewrite),
             }
         }
@@ -420,8 +420,8 @@ fn overridden(exchange: &mut Exchange, mut response: Response) -> Response {
 
 /// Turns the response over the filters, in their order. One may refuse it (412, 416): then what
 /// it leaves gets a page like any other error, and the filters behind it see that.
-fn filtered(exchange: &mut Exchange, response: Response) -> Result<Response, Target> {
-    let mut response = exchange.with_carried(response);
+fn filtered(exchange: &mut Exchange, mut response: Response) -> Result<Response, Target> {
+    exchange.add_carried(&mut response);
     let location = Rc::clone(&exchange.location);
     let is_main = exchange.depth == 0;
     let filters = location.filters.iter();
