@@ -10,6 +10,7 @@ use crate::sys::pinned::PinSlab;
 use crate::sys::waker::{WakeWord, from_word};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,6 +21,9 @@ use std::task::{Context, Poll};
 
 /// Set in the number of a boxed task.
 const BOXED: TaskId = 1 << 31;
+
+/// How many of those that gave way go on in a turn.
+const UNHURRIED: usize = 4;
 
 type Boxed = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -37,6 +41,8 @@ struct RunQueue {
     tasks: Vec<TaskId>,
     /// A bit for each task that is in `tasks`: connections, boxed.
     queued: [Vec<u64>; 2],
+    /// Those that gave way, the longest waiting first.
+    unhurried: VecDeque<TaskId>,
 }
 
 impl RunQueue {
@@ -146,6 +152,14 @@ pub fn occasion() -> u64 {
 /// change: a request that does more than read, one that may have begun within this turn.
 pub fn new_occasion() {
     THREAD.with(|thread| thread.occasion.set(thread.occasion.get() + 1));
+}
+
+/// Has the task being polled go on behind all that are in a hurry.
+pub(super) fn let_others_pass() {
+    THREAD.with(|thread| {
+        let mut queue = thread.queue.borrow_mut();
+        queue.unhurried.push_back(thread.current.get());
+    });
 }
 
 /// Ends [`Loop::run`] after this turn; tasks that are left are dropped.
@@ -341,6 +355,7 @@ impl<F: Future<Output = ()> + 'static> Loop<F> {
                     break;
                 }
                 spare = self.drain(thread, spare);
+                self.go_on(thread);
             }
             clear(&thread.boxed);
             clear(&self.connections);
@@ -362,13 +377,26 @@ impl<F: Future<Output = ()> + 'static> Loop<F> {
     fn drain(&self, thread: &Thread, spare: Vec<TaskId>) -> Vec<TaskId> {
         let mut tasks = thread.queue.borrow_mut().swap(spare);
         for task in tasks.drain(..) {
-            if task & BOXED == 0 {
-                poll_task(thread, &self.connections, task, task);
-            } else {
-                poll_task(thread, &thread.boxed, task & !BOXED, task);
-            }
+            self.poll(thread, task);
         }
         tasks
+    }
+
+    /// Polls some of those that gave way.
+    fn go_on(&self, thread: &Thread) {
+        let waiting = thread.queue.borrow().unhurried.len();
+        for _ in 0..waiting.min(UNHURRIED) {
+            let next = thread.queue.borrow_mut().unhurried.pop_front();
+            next.into_iter().for_each(|task| self.poll(thread, task));
+        }
+    }
+
+    fn poll(&self, thread: &Thread, task: TaskId) {
+        if task & BOXED == 0 {
+            poll_task(thread, &self.connections, task, task);
+        } else {
+            poll_task(thread, &thread.boxed, task & !BOXED, task);
+        }
     }
 }
 
@@ -394,7 +422,7 @@ fn collect(thread: &Thread) -> io::Result<()> {
     let Some(reactor) = reactor.as_mut() else {
         return Err(io::ErrorKind::NotConnected.into());
     };
-    let timeout = if queue.tasks.is_empty() {
+    let timeout = if queue.tasks.is_empty() && queue.unhurried.is_empty() {
         reactor.timeout_ms(reading().instant)
     } else {
         0

@@ -6,7 +6,8 @@
 //! wakes the loop by writing to an event counter that an [`Io`] watches.
 //!
 //! One turn of the loop collects a batch of events, then expired timers, then polls every
-//! task that either of them woke. What a task wakes is polled in the next turn.
+//! task that either of them woke, then a few of those that gave way. What a task wakes is polled
+//! in the next turn.
 
 mod child;
 mod executor;
@@ -30,7 +31,7 @@ pub use poller::Method;
 pub use remote_child::RemoteChild;
 pub use signals::{Received, Signals};
 pub use time::{Instant, now, unix_time};
-pub use timer::{Elapsed, Raced, Sleep, race, sleep, sleep_until, timeout, yield_now};
+pub use timer::{Elapsed, Raced, Sleep, give_way, race, sleep, sleep_until, timeout, yield_now};
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! Futures about time: sleeping, deadlines for other futures, giving way.
 
-use super::executor::{with_reactor, with_reactor_for};
+use super::executor::{let_others_pass, with_reactor, with_reactor_for};
 use super::reactor::{Key, Outcome, Wait};
 use super::time::{Instant, now};
 use std::future::{Future, poll_fn};
@@ -117,6 +117,20 @@ pub async fn yield_now() {
             return Poll::Ready(());
         }
         context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Lets all tasks go first that are ready or get ready meanwhile; for long work, of which a few
+/// parts are done each turn, in the order in which they gave way.
+pub async fn give_way() {
+    let mut given = false;
+    poll_fn(|_| {
+        if std::mem::replace(&mut given, true) {
+            return Poll::Ready(());
+        }
+        let_others_pass();
         Poll::Pending
     })
     .await;

@@ -176,6 +176,24 @@ fn accepting_serves_a_fresh_connection_at_once() {
 }
 
 #[test]
+fn who_gives_way_goes_on_last_and_few_at_a_time() {
+    on_each(|| async {
+        let gone_on = Rc::new(std::cell::RefCell::new(Vec::new()));
+        for n in 0..10 {
+            let gone_on = gone_on.clone();
+            spawn(async move {
+                give_way().await;
+                gone_on.borrow_mut().push(n);
+            });
+        }
+        for count in [0, 4, 8, 10] {
+            yield_now().await;
+            assert_eq!(*gone_on.borrow(), Vec::from_iter(0..count));
+        }
+    });
+}
+
+#[test]
 fn a_waker_may_not_leave_its_thread() {
     let refused = block_on(std::future::poll_fn(|context| {
         let waker = context.waker().clone();
