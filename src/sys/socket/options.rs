@@ -63,14 +63,36 @@ pub fn send_buffer(fd: BorrowedFd<'_>, bytes: i32) -> io::Result<()> {
     set(fd, libc::SOL_SOCKET, libc::SO_SNDBUF, bytes)
 }
 
+/// The bit of `SO_BUF_LOCK` that is the send buffer's.
+const SEND_BUFFER_LOCK: libc::c_int = 1;
+
+fn buffer_locks(fd: BorrowedFd<'_>) -> io::Result<libc::c_int> {
+    // SAFETY: any bit pattern is a valid integer.
+    get(fd, libc::SOL_SOCKET, libc::SO_BUF_LOCK).map(|locks| unsafe { locks.assume_init() })
+}
+
 /// Whether the kernel leaves the size of the send buffer as it was set, and does not fit it to the
 /// path (`SO_BUF_LOCK`); also where it does not tell.
 pub fn has_fixed_send_buffer(fd: BorrowedFd<'_>) -> bool {
-    const SEND_BUFFER: libc::c_int = 1;
+    buffer_locks(fd).map_or(true, |locks| locks & SEND_BUFFER_LOCK != 0)
+}
+
+/// Lets the kernel fit the size of the send buffer to the path again, after [`send_buffer`]
+/// (`SO_BUF_LOCK`).
+pub fn unfix_send_buffer(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let locked = buffer_locks(fd)? & !SEND_BUFFER_LOCK;
+    set(fd, libc::SOL_SOCKET, libc::SO_BUF_LOCK, locked)
+}
+
+/// Whether the processor that runs this thread has also handled the peer's last packet
+/// (`SO_INCOMING_CPU`); also where the kernel does not tell.
+pub fn is_handled_here(fd: BorrowedFd<'_>) -> bool {
     // SAFETY: any bit pattern is a valid integer.
-    let locked = get::<libc::c_int>(fd, libc::SOL_SOCKET, libc::SO_BUF_LOCK)
-        .map(|locked| unsafe { locked.assume_init() });
-    locked.map_or(true, |locked| locked & SEND_BUFFER != 0)
+    let there = get::<libc::c_int>(fd, libc::SOL_SOCKET, libc::SO_INCOMING_CPU)
+        .map(|processor| unsafe { processor.assume_init() });
+    // SAFETY: no pointers are involved.
+    let here = unsafe { libc::sched_getcpu() };
+    there.map_or(true, |there| there == here)
 }
 
 /// SO_KEEPALIVE (`listen … so_keepalive=on|off`).

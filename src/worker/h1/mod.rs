@@ -11,6 +11,7 @@ mod intake;
 mod pace;
 mod proxy;
 mod respond;
+mod sending;
 mod wire;
 
 use std::future::{Future, poll_fn};
