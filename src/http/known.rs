@@ -94,15 +94,21 @@ impl KnownHeader {
     }
 }
 
-/// Whether two names of the same length differ in letter case at most, eight bytes at a time. The
+/// Whether two names of the same length differ in letter case at most, several bytes at a time. The
 /// bit that tells letters apart also tells some control bytes from dashes, but no name has those.
 fn is_same(name: &[u8], known: &[u8]) -> bool {
     const CASE: u8 = 0x20;
     let word = |bytes: &[u8; 8]| u64::from_ne_bytes(*bytes) | u64::from_ne_bytes([CASE; 8]);
-    let ((words, rest), (known_words, known_rest)) = (name.as_chunks(), known.as_chunks());
-    let mut pairs = words.iter().zip(known_words);
-    let mut rest_pairs = rest.iter().zip(known_rest);
-    pairs.all(|(a, b)| word(a) == word(b)) && rest_pairs.all(|(a, b)| a | CASE == b | CASE)
+    let half = |bytes: &[u8; 4]| u32::from_ne_bytes(*bytes) | u32::from_ne_bytes([CASE; 4]);
+    if let (Some(last), Some(known_last)) = (name.last_chunk(), known.last_chunk()) {
+        let words = name.as_chunks().0.iter().map(word);
+        word(last) == word(known_last) && words.eq(known.as_chunks().0.iter().map(word))
+    } else if let (Some(last), Some(known_last)) = (name.last_chunk(), known.last_chunk()) {
+        half(last) == half(known_last)
+            && name.first_chunk().map(half) == known.first_chunk().map(half)
+    } else {
+        name.eq_ignore_ascii_case(known)
+    }
 }
 
 /// The few headers of this length; where there are several, the first letter narrows them down.

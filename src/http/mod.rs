@@ -24,6 +24,7 @@ pub mod status;
 pub mod text;
 pub mod uri;
 pub mod version;
+pub mod word;
 
 pub use entity::Entity;
 pub use header::{Field, Headers};

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use crate::exchange::{Exchange, VariableRef};
 use crate::http::escape::escape_json;
+use crate::http::word::{self, Word};
 
 /// The format that exists without being defined.
 const COMBINED: &[u8] = b"$remote_addr - $remote_user [$time_local] \"$request\" $status \
@@ -41,17 +42,29 @@ impl Escape {
         }
     }
 
+    /// The place of the first byte that is replaced, if one is.
+    fn first_replaced(self, value: &[u8]) -> Option<usize> {
+        let is_replaced = |byte| self.replaces(byte);
+        let quotes = |word: Word| word.equal(b'"').or(word.equal(b'\\'));
+        let controls = |word: Word| word.below(b' ').or(quotes(word));
+        let unprintable = |word: Word| word.equal(0x7f).or(word.beyond_ascii());
+        match self {
+            Escape::Default => word::position(
+                value,
+                |word| controls(word).or(unprintable(word)),
+                is_replaced,
+            ),
+            Escape::Json => word::position(value, controls, is_replaced),
+            Escape::None => None,
+        }
+    }
+
     /// Escapes what stands in `line` from `start` on. Most values need none, and stay in place.
     fn apply(self, line: &mut Vec<u8>, start: usize) {
-        let is_clean = match self {
-            Escape::Default => is_clean(&line[start..], |byte| Escape::Default.replaces(byte)),
-            Escape::Json => is_clean(&line[start..], |byte| Escape::Json.replaces(byte)),
-            Escape::None => true,
-        };
-        if is_clean {
+        let Some(first) = self.first_replaced(&line[start..]) else {
             return;
-        }
-        let value = line.split_off(start);
+        };
+        let value = line.split_off(start + first);
         match self {
             Escape::Json => escape_json(&value, line),
             _ => value.iter().for_each(|byte| self.push(*byte, line)),
@@ -68,13 +81,6 @@ impl Escape {
             line.push(byte);
         }
     }
-}
-
-/// Whether no byte of `value` is a bad one. It looks at sixteen at once, as the compiler makes of it.
-fn is_clean(value: &[u8], is_bad: impl Fn(u8) -> bool) -> bool {
-    let has_bad = |bytes: &[u8]| bytes.iter().fold(false, |bad, byte| bad | is_bad(*byte));
-    let (chunks, rest) = value.as_chunks::<16>();
-    !chunks.iter().any(|chunk| has_bad(chunk)) && !has_bad(rest)
 }
 
 /// A compiled format.

@@ -1,6 +1,6 @@
 //! One header line (RFC 9112 section 5), as strict and as lenient as nginx.
 
-use crate::http::Span;
+use crate::http::{Span, word};
 
 /// What a line of a header section turned out to be; spans count from the start of the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,11 +91,9 @@ fn value(input: &[u8], name: Span, valid: bool) -> FieldLine {
     while input.get(start) == Some(&b' ') {
         start += 1;
     }
-    let rest = input.get(start..).unwrap_or_default();
-    let Some(length) = memchr::memchr3(b'\n', b'\r', 0, rest) else {
+    let Some(stop) = value_end(input, start) else {
         return FieldLine::Partial;
     };
-    let stop = start + length;
     if input[stop] == 0 {
         return FieldLine::Invalid(stop);
     }
@@ -104,6 +102,21 @@ fn value(input: &[u8], name: Span, valid: bool) -> FieldLine {
         end -= 1;
     }
     finish(input, stop, name, Span::new(start, end), valid)
+}
+
+/// Where a value that begins at `start` meets a line feed, a carriage return or a NUL byte.
+fn value_end(input: &[u8], mut start: usize) -> Option<usize> {
+    const LAST: u8 = b'\r';
+    loop {
+        let rest = input.get(start..)?;
+        let low = word::position(rest, |word| word.below(LAST + 1), |byte| byte <= LAST)?;
+        start += low;
+        if matches!(input[start], b'\n' | b'\r' | 0) {
+            return Some(start);
+        }
+        // The others up to there, such as a tab, are nothing special.
+        start += 1;
+    }
 }
 
 /// Steps over the line end at `stop`: a line feed, with any number of carriage returns before it.

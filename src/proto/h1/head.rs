@@ -138,7 +138,7 @@ struct Progress {
     stage: Stage,
     /// Start of the line that is not complete.
     at: usize,
-    budget: Option<Budget>,
+    budget: Budget,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -170,8 +170,9 @@ impl RequestHead {
     /// `Incomplete`, call again with the same bytes and more; complete lines are not looked at
     /// again. The result does not depend on how the bytes were cut.
     pub fn parse(&mut self, input: &[u8], options: &HeadOptions) -> Parse {
-        let budget = self.progress.budget.unwrap_or(Budget::new(options));
-        self.progress.budget = Some(budget);
+        if self.progress.stage == Stage::BeforeLine {
+            self.progress.budget = Budget::new(options);
+        }
         loop {
             let outcome = match self.progress.stage {
                 Stage::BeforeLine => self.request_line(input, options),
@@ -356,22 +357,17 @@ impl RequestHead {
 
     /// Whether a line of this length would still fit.
     fn fits(&self, length: usize, options: &HeadOptions) -> bool {
-        self.progress
-            .budget
-            .is_some_and(|budget| budget.after(length, options).is_some())
+        self.progress.budget.after(length, options).is_some()
     }
 
     /// Steps over a complete line, if it fits.
     fn take(&mut self, length: usize, options: &HeadOptions) -> bool {
-        let after = self
-            .progress
-            .budget
-            .and_then(|budget| budget.after(length, options));
-        if after.is_some() {
-            self.progress.budget = after;
-            self.progress.at += length;
-        }
-        after.is_some()
+        let Some(after) = self.progress.budget.after(length, options) else {
+            return false;
+        };
+        self.progress.budget = after;
+        self.progress.at += length;
+        true
     }
 }
 

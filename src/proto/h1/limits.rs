@@ -41,7 +41,7 @@ impl HeadOptions {
 ///
 /// A line never spans two buffers: one that does not fit in the rest of its buffer moves to a new
 /// large one. So a line must fit in one buffer, and the waste at the ends counts, too.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Budget {
     left: usize,
     large_used: usize,
