@@ -92,9 +92,9 @@ impl Io {
     }
 
     /// As [`Io::readable`], for tasks that cannot hold a future: polled until it is ready, or
-    /// the descriptor is closed.
-    pub fn poll_readable(&self, deadline: Instant) -> Poll<io::Result<()>> {
-        match self.look(Wait::Read, Some(deadline)) {
+    /// the descriptor is closed. If `anew`, what came true of an earlier wait does not count.
+    pub fn poll_readable(&self, deadline: Instant, anew: bool) -> Poll<io::Result<()>> {
+        match self.look(Wait::Read, Some(deadline), anew) {
             Ok(Outcome::Pending) => Poll::Pending,
             Ok(Outcome::Ready { .. }) => Poll::Ready(Ok(())),
             Ok(Outcome::TimedOut) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
@@ -103,9 +103,12 @@ impl Io {
     }
 
     /// How a wait stands, which begins with the first look.
-    fn look(&self, wait: Wait, deadline: Option<Instant>) -> io::Result<Outcome> {
+    fn look(&self, wait: Wait, deadline: Option<Instant>, anew: bool) -> io::Result<Outcome> {
         let outcome = with_reactor_for(|reactor, task, now| {
             let key = self.registration.enter(reactor, self.fd.as_raw_fd());
+            if anew {
+                reactor.forget(key, wait);
+            }
             reactor.check(key, wait, task, deadline, now)
         });
         outcome.unwrap_or_else(|| Err(io::Error::other("this thread has no event loop")))
@@ -207,7 +210,7 @@ impl<'a> Leaf<'a> {
     }
 
     fn poll(&mut self) -> io::Result<Outcome> {
-        let outcome = self.io.look(self.wait, self.deadline)?;
+        let outcome = self.io.look(self.wait, self.deadline, !self.begun)?;
         self.begun = outcome == Outcome::Pending;
         Ok(outcome)
     }

@@ -1,7 +1,7 @@
 //! Who waits for which descriptor: the table of sources, the poller and the timers.
 //!
 //! A source keeps what is `wanted` (somebody awaits it), `armed` (the poller watches for it)
-//! and `got` (it came true for whoever awaits it). Interest is lazy: awaiting arms what is
+//! and `got` (it came true for whoever awaited it). Interest is lazy: awaiting arms what is
 //! not armed yet, and only an event that nobody wants disarms.
 
 use super::poller::{Method, Poller, Watched};
@@ -214,7 +214,6 @@ impl Reactor {
     fn begin(&mut self, index: u32, wait: Wait) -> io::Result<()> {
         let result = self.arm(index, wait.interest());
         let source = &mut self.sources[index as usize];
-        source.got = source.got & !wait.bit();
         match result {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -292,7 +291,8 @@ impl Reactor {
         now: Instant,
     ) -> io::Result<Outcome> {
         let index = key.index;
-        if !self.sources[index as usize].wanted.meets(wait.bit()) {
+        let source = &self.sources[index as usize];
+        if !(source.wanted | source.got).meets(wait.bit()) {
             self.begin(index, wait)?;
         }
         let source = &mut self.sources[index as usize];
@@ -325,6 +325,11 @@ impl Reactor {
             return;
         }
         self.wheel.set(index, tick);
+    }
+
+    /// Forgets what came true of a wait that nobody has looked at since.
+    pub(super) fn forget(&mut self, key: Key, wait: Wait) {
+        self.sources[key.index as usize].end(wait);
     }
 
     /// Ends a wait: nobody wants its condition any more. What is armed stays so until it
@@ -368,17 +373,15 @@ impl Reactor {
         let source = &mut self.sources[index as usize];
         let broken = event.ready.meets(Readiness::HANGUP | Readiness::ERROR);
         source.broken |= broken;
-        let hits = if broken {
-            source.wanted
-        } else {
-            source.wanted & event.ready
-        };
+        let wanted = source.wanted;
+        let hits = if broken { wanted } else { wanted & event.ready };
         source.got |= hits;
+        source.wanted = wanted & !hits;
         for wait in WAITS.iter().filter(|wait| hits.meets(wait.bit())) {
             wake(source.tasks[wait.slot()]);
         }
-        let unwanted = event.ready & source.armed & !source.wanted;
-        if broken && source.wanted == Readiness::NONE {
+        let unwanted = event.ready & source.armed & !wanted;
+        if broken && wanted == Readiness::NONE {
             self.abandon(index, wake);
         } else if unwanted != Readiness::NONE {
             self.disarm(index, unwanted);

@@ -26,8 +26,6 @@ pub enum Count {
     Reading,
     /// Connections on which a request is being answered.
     Writing,
-    /// Idle connections.
-    Waiting,
 }
 
 thread_local!(static SHARED: OnceCell<Rc<SharedMap>> = const { OnceCell::new() });
@@ -77,14 +75,11 @@ pub const ACTIVE: u8 = Count::Active as u8;
 pub const READING: u8 = Count::Reading as u8;
 /// See [`Count::Writing`].
 pub const WRITING: u8 = Count::Writing as u8;
-/// See [`Count::Waiting`].
-pub const WAITING: u8 = Count::Waiting as u8;
 
 impl<const COUNT: u8> Gauge<COUNT> {
     const WHAT: Count = match COUNT {
         READING => Count::Reading,
         WRITING => Count::Writing,
-        WAITING => Count::Waiting,
         _ => Count::Active,
     };
 

@@ -48,7 +48,7 @@ impl Module for StubStatus {
         row(
             "connections_waiting",
             "How many connections are idle.",
-            |_, out| show(Count::Waiting.get(), out),
+            |_, out| show(waiting(), out),
         ),
     ];
 
@@ -81,6 +81,12 @@ fn writing() -> u64 {
     Count::Writing.get() + 1
 }
 
+/// Whoever is neither asking nor getting anything.
+fn waiting() -> u64 {
+    let busy = Count::Reading.get() + writing();
+    Count::Active.get().saturating_sub(busy)
+}
+
 struct Numbers;
 
 impl Handler for Numbers {
@@ -97,7 +103,7 @@ impl Handler for Numbers {
             Count::Requests.get(),
             Count::Reading.get(),
             writing(),
-            Count::Waiting.get(),
+            waiting(),
         );
         Step::Respond(Response::bytes(Status::OK, "text/plain", text.into_bytes()))
     }

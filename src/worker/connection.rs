@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use super::driver::Driver;
@@ -11,7 +11,7 @@ use super::h1::After;
 use super::is_retiring;
 use crate::event::{self, Instant};
 use crate::exchange::Connection;
-use crate::exchange::counters::{ACTIVE, Gauge, WAITING};
+use crate::exchange::counters::{ACTIVE, Gauge};
 use crate::log::level::Level;
 use crate::sys::socket;
 
@@ -29,11 +29,7 @@ pub struct Task {
 
 enum State {
     /// Waiting for the first byte of a request.
-    Idle {
-        since: Instant,
-        until: Instant,
-        _waiting: Gauge<WAITING>,
-    },
+    Idle { since: Instant, until: Instant },
     /// In the middle of requests and responses.
     Busy(Driver),
 }
@@ -70,7 +66,6 @@ impl Task {
         self.state = State::Idle {
             since,
             until: since + patience,
-            _waiting: Gauge::new(),
         };
         if is_retiring() {
             self.hurry();
@@ -98,26 +93,35 @@ impl Future for Task {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let task = self.get_mut();
+        // Whether it has become idle only now.
+        let mut anew = false;
         loop {
             let after = match &mut task.state {
-                State::Idle { until, .. } => match task.connection.io.poll_readable(*until) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Ok(())) => {
-                        task.state = State::Busy(Driver::begin(&task.connection));
-                        continue;
+                State::Idle { until, .. } => {
+                    // Woken before its time, it need not ask why: reading will tell.
+                    let is_woken = !anew && event::now() < *until;
+                    let io = &task.connection.io;
+                    match is_woken || ready!(io.poll_readable(*until, anew)).is_ok() {
+                        true => {
+                            task.state = State::Busy(Driver::begin(&task.connection));
+                            continue;
+                        }
+                        false => {
+                            task.log_timeout();
+                            After::Close
+                        }
                     }
-                    Poll::Ready(Err(_)) => {
-                        task.log_timeout();
-                        After::Close
-                    }
-                },
+                }
                 State::Busy(driver) => match driver.poll(context) {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(after) => after,
                 },
             };
             match after {
-                After::Idle(patience) => task.wait(patience),
+                After::Idle(patience) => {
+                    task.wait(patience);
+                    anew = true;
+                }
                 After::Close => {
                     task.close();
                     return Poll::Ready(());

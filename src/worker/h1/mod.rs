@@ -81,7 +81,7 @@ async fn requests(wire: &Rc<Wire>, memory: &mut Memory) -> After {
         if served.is_ok() && !goes_on {
             // More follows, though no bytes: the end of the connection, in the same packet.
             let _ = wire.push(true).await;
-            closing::close(wire, &exchange, false).await;
+            counted::<WRITING, _>(pin!(closing::close(wire, &exchange, false))).await;
         }
         if !matches!(exchange.request.method(), Method::Get | Method::Head) {
             event::new_occasion();
@@ -111,7 +111,7 @@ async fn refuse(wire: &Rc<Wire>, mut exchange: Exchange, status: Status) {
         respond::send(wire, &mut exchange, response).await.is_ok() && wire.flush().await.is_ok();
     finish(wire, &exchange);
     if sent {
-        closing::close(wire, &exchange, true).await;
+        counted::<WRITING, _>(pin!(closing::close(wire, &exchange, true))).await;
     }
 }
 
