@@ -1,10 +1,9 @@
 //! The memory a connection is lent while it is busy, so that idle ones hold none.
 
-use crate::exchange::Request;
-use crate::net::buffer::Buffer;
+use std::rc::Rc;
 
-/// A buffer that has grown beyond this is not kept.
-const LARGEST_BUFFER: usize = 128 * 1024;
+use super::h1::Buffers;
+use crate::exchange::Request;
 
 /// A request with a head, path or arguments larger than this is not kept.
 const LARGEST_HEAD: usize = 8 * 1024;
@@ -12,10 +11,8 @@ const LARGEST_HEAD: usize = 8 * 1024;
 /// What bursts and their requests are made of; a driver lends it to one after the other.
 #[derive(Default)]
 pub struct Memory {
-    /// For what is read.
-    pub input: Buffer,
-    /// For what is written.
-    pub output: Buffer,
+    /// For what is read and written.
+    pub buffers: Rc<Buffers>,
     /// For the decoded path of a request.
     pub path: Vec<u8>,
     /// For its arguments.
@@ -43,20 +40,13 @@ impl Memory {
         self.args = emptied(args);
     }
 
-    /// Takes the buffers back, emptied.
-    pub fn keep_buffers(&mut self, input: &mut Buffer, output: &mut Buffer) {
-        self.input = emptied_buffer(input);
-        self.output = emptied_buffer(output);
+    /// Makes the buffers ready for the next burst. Whoever still has them keeps them.
+    pub fn clear_buffers(&mut self) {
+        match Rc::get_mut(&mut self.buffers) {
+            Some(buffers) => buffers.clear(),
+            None => self.buffers = Rc::default(),
+        }
     }
-}
-
-fn emptied_buffer(buffer: &mut Buffer) -> Buffer {
-    let mut buffer = std::mem::take(buffer);
-    if buffer.capacity() > LARGEST_BUFFER {
-        return Buffer::default();
-    }
-    buffer.clear();
-    buffer
 }
 
 /// The memory of `bytes`, unless it is too much to be kept.

@@ -1,6 +1,5 @@
 //! The body of a request as HTTP/1 frames it: counted or chunked (RFC 9112 section 6).
 
-use std::rc::Rc;
 use std::time::Duration;
 
 use super::wire::{Received, Wire};
@@ -22,7 +21,7 @@ enum Left {
 
 /// Reads one request's body from the wire.
 pub struct Source {
-    wire: Rc<Wire>,
+    wire: Wire,
     left: Left,
     /// `client_max_body_size` for a body whose length is not known beforehand; 0: no limit.
     limit: u64,
@@ -36,14 +35,14 @@ pub struct Source {
 
 impl Source {
     /// The body `framing` announces; `None` if there is none.
-    pub fn new(wire: &Rc<Wire>, framing: &Framing) -> Option<Source> {
+    pub fn new(wire: &Wire, framing: &Framing) -> Option<Source> {
         let left = match framing.body {
             BodyFraming::None | BodyFraming::Length(0) => return None,
             BodyFraming::Length(length) => Left::Counted(length),
             BodyFraming::Chunked => Left::Chunked(Chunked::default()),
         };
         Some(Source {
-            wire: Rc::clone(wire),
+            wire: wire.clone(),
             left,
             limit: 0,
             received: 0,

@@ -191,11 +191,7 @@ impl Arrival {
 ///
 /// # Errors
 /// It can't be served; the log knows why.
-pub fn admit(
-    wire: &Rc<Wire>,
-    exchange: &mut Exchange,
-    fault: Option<Fault>,
-) -> Result<(), Unserved> {
+pub fn admit(wire: &Wire, exchange: &mut Exchange, fault: Option<Fault>) -> Result<(), Unserved> {
     let error = match fault {
         None => None,
         Some(Fault::Malformed(error)) => Some(error),

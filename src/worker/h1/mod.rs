@@ -20,6 +20,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use self::intake::{Intake, Unserved};
+pub use self::wire::Buffers;
 use self::wire::Wire;
 use crate::event::{self, Hangup, Raced};
 use crate::exchange::counters::{Gauge, READING, WRITING};
@@ -46,13 +47,14 @@ pub struct Broken;
 
 /// Serves requests until none is in sight, with what `memory` has.
 pub async fn burst(connection: Rc<Connection>, memory: &mut Memory) -> After {
-    let wire = Rc::new(Wire::new(connection, memory));
+    let wire = Wire::new(connection, memory);
     let after = requests(&wire, memory).await;
-    wire.end(memory);
+    drop(wire);
+    memory.clear_buffers();
     after
 }
 
-async fn requests(wire: &Rc<Wire>, memory: &mut Memory) -> After {
+async fn requests(wire: &Wire, memory: &mut Memory) -> After {
     for count in 0_u32.. {
         if (count + 1).is_multiple_of(TURN) {
             event::yield_now().await;
@@ -104,7 +106,7 @@ async fn flushed(wire: &Wire, after: After) -> After {
 }
 
 /// Answers a request that could not be understood.
-async fn refuse(wire: &Rc<Wire>, mut exchange: Exchange, status: Status) {
+async fn refuse(wire: &Wire, mut exchange: Exchange, status: Status) {
     exchange.keep_alive = false;
     let response = runner::refuse(&mut exchange, status).await;
     let sent =
@@ -116,7 +118,7 @@ async fn refuse(wire: &Rc<Wire>, mut exchange: Exchange, status: Status) {
 }
 
 /// Runs one exchange, sends its response and leaves the connection where the next request starts.
-async fn serve(wire: &Rc<Wire>, exchange: &mut Exchange) -> Result<(), Broken> {
+async fn serve(wire: &Wire, exchange: &mut Exchange) -> Result<(), Broken> {
     let sent = match run(wire, exchange).await {
         Ok(response) => {
             let response = match exchange.body.is_pending() {

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::rc::Rc;
 
 use super::Broken;
 use super::head::{self, Delimiter};
@@ -25,7 +24,7 @@ const READ_SIZE: u64 = 64 * 1024;
 
 /// Sends `response` for `exchange`; the last bytes may stay in the output until the next flush.
 pub async fn send(
-    wire: &Rc<Wire>,
+    wire: &Wire,
     exchange: &mut Exchange,
     response: Response,
 ) -> Result<(), Broken> {
@@ -119,7 +118,7 @@ fn delimit(exchange: &Exchange, response: &Response, body: &Body) -> Delimiter {
     }
 }
 
-async fn send_body(wire: &Rc<Wire>, exchange: &mut Exchange, body: Body) -> Result<(), Broken> {
+async fn send_body(wire: &Wire, exchange: &mut Exchange, body: Body) -> Result<(), Broken> {
     match body {
         Body::Empty | Body::Page => {}
         Body::Bytes(bytes) => send_piece(wire, exchange, Piece::Bytes(bytes)).await?,
@@ -134,7 +133,7 @@ async fn send_body(wire: &Rc<Wire>, exchange: &mut Exchange, body: Body) -> Resu
 }
 
 async fn send_pieces(
-    wire: &Rc<Wire>,
+    wire: &Wire,
     exchange: &mut Exchange,
     pieces: VecDeque<Piece>,
 ) -> Result<(), Broken> {
@@ -146,7 +145,7 @@ async fn send_pieces(
 
 /// Sends what a stream brings; output goes out before the stream makes us wait.
 async fn send_stream(
-    wire: &Rc<Wire>,
+    wire: &Wire,
     exchange: &mut Exchange,
     mut stream: Box<dyn ResponseStream>,
 ) -> Result<(), Broken> {
@@ -205,7 +204,7 @@ fn cut(exchange: &Exchange, error: &io::Error) -> Broken {
 }
 
 /// Sends a piece, as fast as `limit_rate` lets it go.
-async fn send_piece(wire: &Rc<Wire>, exchange: &mut Exchange, piece: Piece) -> Result<(), Broken> {
+async fn send_piece(wire: &Wire, exchange: &mut Exchange, piece: Piece) -> Result<(), Broken> {
     let pace = Pace::of(exchange);
     if pace.is_unlimited() {
         return send_at_once(wire, exchange, piece).await;
@@ -231,11 +230,7 @@ async fn send_piece(wire: &Rc<Wire>, exchange: &mut Exchange, piece: Piece) -> R
     Ok(())
 }
 
-async fn send_at_once(
-    wire: &Rc<Wire>,
-    exchange: &mut Exchange,
-    piece: Piece,
-) -> Result<(), Broken> {
+async fn send_at_once(wire: &Wire, exchange: &mut Exchange, piece: Piece) -> Result<(), Broken> {
     let length = piece.len();
     let chunked = exchange.sent.chunked && length > 0;
     if chunked {

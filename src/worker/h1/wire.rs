@@ -48,9 +48,11 @@ pub enum Received {
     Failed,
 }
 
-/// A connection's buffers, for as long as it is busy.
-pub struct Wire {
-    connection: Rc<Connection>,
+/// How much memory of a buffer is kept for the next burst.
+const LARGEST_KEPT: usize = 128 * 1024;
+
+/// What a burst reads and writes, and how that went so far.
+pub struct Buffers {
     input: RefCell<Buffer>,
     /// What was sent leaves it at once: a flush that is dropped in the middle, or that another
     /// overtakes, sends nothing twice.
@@ -63,13 +65,11 @@ pub struct Wire {
     keepalive_timeout: Cell<Option<Duration>>,
 }
 
-impl Wire {
-    /// The wire to `connection`, with buffers out of `memory`.
-    pub fn new(connection: Rc<Connection>, memory: &mut Memory) -> Wire {
-        Wire {
-            connection,
-            input: RefCell::new(std::mem::take(&mut memory.input)),
-            output: RefCell::new(std::mem::take(&mut memory.output)),
+impl Default for Buffers {
+    fn default() -> Buffers {
+        Buffers {
+            input: RefCell::default(),
+            output: RefCell::default(),
             behind: Cell::new(false),
             failed: Cell::new(false),
             timed_out: Cell::new(false),
@@ -77,11 +77,38 @@ impl Wire {
             keepalive_timeout: Cell::new(None),
         }
     }
+}
 
-    /// Gives the buffers back, unless somebody else still has the wire.
-    pub fn end(mut self: Rc<Self>, memory: &mut Memory) {
-        if let Some(wire) = Rc::get_mut(&mut self) {
-            memory.keep_buffers(wire.input.get_mut(), wire.output.get_mut());
+impl Buffers {
+    /// Forgets everything but the memory, ready for the next burst.
+    pub fn clear(&mut self) {
+        let Buffers { input, output, .. } = std::mem::take(self);
+        self.input = RefCell::new(emptied(input.into_inner()));
+        self.output = RefCell::new(emptied(output.into_inner()));
+    }
+}
+
+fn emptied(mut buffer: Buffer) -> Buffer {
+    if buffer.capacity() > LARGEST_KEPT {
+        return Buffer::default();
+    }
+    buffer.clear();
+    buffer
+}
+
+/// A connection and its buffers, for as long as it is busy. A clone is another handle of both.
+#[derive(Clone)]
+pub struct Wire {
+    connection: Rc<Connection>,
+    buffers: Rc<Buffers>,
+}
+
+impl Wire {
+    /// The wire to `connection`, with the buffers out of `memory`.
+    pub fn new(connection: Rc<Connection>, memory: &Memory) -> Wire {
+        Wire {
+            connection,
+            buffers: Rc::clone(&memory.buffers),
         }
     }
 
@@ -92,7 +119,7 @@ impl Wire {
 
     /// Hands the unread input to `look`, which says how much of it is used up.
     pub fn consume<R>(&self, look: impl FnOnce(&[u8]) -> (usize, R)) -> R {
-        let mut input = self.input.borrow_mut();
+        let mut input = self.buffers.input.borrow_mut();
         let (used, result) = look(&input);
         input.consume(used);
         result
@@ -100,13 +127,13 @@ impl Wire {
 
     /// Whether input is left.
     pub fn has_input(&self) -> bool {
-        !self.input.borrow().is_empty()
+        !self.buffers.input.borrow().is_empty()
     }
 
     /// Goes on with what stands behind a request. Since it may have been sent after others had
     /// things looked at in this turn, it is a new occasion, once for all that was read together.
     pub fn go_behind(&self) {
-        if self.behind.take() {
+        if self.buffers.behind.take() {
             event::new_occasion();
         }
     }
@@ -118,7 +145,7 @@ impl Wire {
 
     /// As [`Wire::receive`], `at_most` so many bytes at once.
     pub async fn receive_up_to(&self, at_most: usize, deadline: Instant) -> Received {
-        let receive = || self.read_onto(self.input.borrow_mut().tail(), at_most);
+        let receive = || self.read_onto(self.buffers.input.borrow_mut().tail(), at_most);
         self.wait_for(deadline, receive).await
     }
 
@@ -146,7 +173,7 @@ impl Wire {
             match self.connection.io.readable(Some(deadline)).await {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                    self.timed_out.set(true);
+                    self.buffers.timed_out.set(true);
                     return Received::TimedOut;
                 }
                 Err(_) => return self.fail(),
@@ -156,7 +183,7 @@ impl Wire {
 
     /// Reads what is there; `None` if nothing is.
     pub fn try_receive(&self) -> Option<Received> {
-        self.read_onto(self.input.borrow_mut().tail(), READ_SIZE)
+        self.read_onto(self.buffers.input.borrow_mut().tail(), READ_SIZE)
     }
 
     fn read_onto(&self, out: &mut Vec<u8>, at_most: usize) -> Option<Received> {
@@ -164,7 +191,7 @@ impl Wire {
             match self.connection.io.try_recv(out, at_most) {
                 Ok(0) => return Some(Received::End),
                 Ok(_) => {
-                    self.behind.set(true);
+                    self.buffers.behind.set(true);
                     return Some(Received::Bytes);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -176,17 +203,17 @@ impl Wire {
 
     /// Sets how long the client may take nothing of what is sent (`send_timeout`).
     pub fn set_send_timeout(&self, timeout: Duration) {
-        self.send_timeout.set(timeout);
+        self.buffers.send_timeout.set(timeout);
     }
 
     /// Appends to the output; it leaves with the next flush.
     pub fn write(&self, append: impl FnOnce(&mut Vec<u8>)) {
-        append(self.output.borrow_mut().tail());
+        append(self.buffers.output.borrow_mut().tail());
     }
 
     /// Whether enough output waits to be worth sending.
     pub fn is_full(&self) -> bool {
-        self.output.borrow().len() >= HIGH_WATER
+        self.buffers.output.borrow().len() >= HIGH_WATER
     }
 
     /// Sends all output.
@@ -202,7 +229,7 @@ impl Wire {
     /// # Errors
     /// As [`Wire::flush`].
     pub async fn push(&self, more: bool) -> Result<(), Broken> {
-        while !self.output.borrow().is_empty() {
+        while !self.buffers.output.borrow().is_empty() {
             let sent = self.behind_output(|output| self.connection.io.try_send(output, more));
             if let Err(error) = sent {
                 self.overcome(error).await?;
@@ -280,7 +307,7 @@ impl Wire {
 
     /// Has `send` send the output and perhaps something behind it; the result counts only that.
     fn behind_output(&self, send: impl FnOnce(&[u8]) -> io::Result<usize>) -> io::Result<usize> {
-        let mut output = self.output.borrow_mut();
+        let mut output = self.buffers.output.borrow_mut();
         let sent = send(&output)?;
         let of_output = sent.min(output.len());
         output.consume(of_output);
@@ -295,47 +322,50 @@ impl Wire {
         match error.kind() {
             io::ErrorKind::Interrupted => return Ok(()),
             io::ErrorKind::WouldBlock => {
-                let deadline = event::now() + self.send_timeout.get();
+                let deadline = event::now() + self.buffers.send_timeout.get();
                 match self.connection.io.writable(Some(deadline)).await {
                     Ok(()) => return Ok(()),
-                    Err(error) => self.timed_out.set(error.kind() == io::ErrorKind::TimedOut),
+                    Err(error) => self
+                        .buffers
+                        .timed_out
+                        .set(error.kind() == io::ErrorKind::TimedOut),
                 }
             }
             io::ErrorKind::UnexpectedEof => log::warn!("a file became shorter while it was sent"),
             _ => {}
         }
-        self.failed.set(true);
+        self.buffers.failed.set(true);
         Err(Broken)
     }
 
     /// Whether nothing can be sent any more.
     pub fn has_failed(&self) -> bool {
-        self.failed.get()
+        self.buffers.failed.get()
     }
 
     /// Whether the client kept us waiting too long.
     pub fn has_timed_out(&self) -> bool {
-        self.timed_out.get()
+        self.buffers.timed_out.get()
     }
 
     /// Has the connection closed without another word, as if the client had timed out.
     pub fn give_up(&self) {
-        self.failed.set(true);
-        self.timed_out.set(true);
+        self.buffers.failed.set(true);
+        self.buffers.timed_out.set(true);
     }
 
     fn fail(&self) -> Received {
-        self.failed.set(true);
+        self.buffers.failed.set(true);
         Received::Failed
     }
 
     /// Remembers for how long the last request lets the connection stay idle.
     pub fn set_keepalive_timeout(&self, timeout: Duration) {
-        self.keepalive_timeout.set(Some(timeout));
+        self.buffers.keepalive_timeout.set(Some(timeout));
     }
 
     /// For how long the connection may stay idle, if a request in this burst has said so.
     pub fn keepalive_timeout(&self) -> Option<Duration> {
-        self.keepalive_timeout.get()
+        self.buffers.keepalive_timeout.get()
     }
 }
