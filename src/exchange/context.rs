@@ -4,6 +4,7 @@ use std::any::Any;
 use std::cell::{Cell, OnceCell, Ref, RefCell};
 use std::fmt;
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::{Connection, Location, Logger, Request, RequestBody, Response, VirtualHost};
 use crate::event;
@@ -365,11 +366,10 @@ impl Exchange {
     /// Lets the location in force decide whether the connection may be kept.
     pub fn limit_keep_alive(&mut self) {
         let core = &self.location.core;
-        let age = u128::from(self.connection.age());
         self.keep_alive = self.keep_alive
             && !core.keepalive_timeout.is_zero()
             && self.connection.requests() < core.keepalive_requests
-            && age <= core.keepalive_time.as_millis()
+            && Duration::from_millis(self.connection.age()) <= core.keepalive_time
             && !core.keepalive_disable.applies(&self.request);
     }
 

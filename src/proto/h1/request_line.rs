@@ -171,6 +171,13 @@ impl Scanner<'_> {
     }
 
     fn method(&mut self) -> Step {
+        // Nearly all requests say this, and it is one comparison.
+        if self.input.starts_with(b"GET ") {
+            self.line.method = Method::Get;
+            self.at = b"GET".len();
+            self.line.method_text = self.span_from(0);
+            return Ok(());
+        }
         let stop = self.skip_while(|byte| byte.is_ascii_uppercase() || matches!(byte, b'_' | b'-'));
         if stop? != b' ' || self.at == 0 {
             return Err(LineError::Method.into());
@@ -244,7 +251,7 @@ impl Scanner<'_> {
 
     fn protocol(&mut self) -> Step {
         let start = self.at;
-        // Nearly all requests say this, and it is one comparison.
+        // So does this.
         self.line.version = if self.input[start..].starts_with(b"HTTP/1.1\r") {
             self.at += b"HTTP/1.1".len();
             Version::Http11
