@@ -5,7 +5,8 @@
 //! look-ups, one for each label of the host at most, however many names there are.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 
@@ -44,8 +45,6 @@ pub struct Hosts<T> {
     matched: Vec<Named<T>>,
     /// The length of the longest name with a wildcard: no look-up need hash more.
     longest: usize,
-    /// Names that must not be used again: the exact ones, and `.example.com` without its dot.
-    taken: HashSet<Vec<u8>>,
 }
 
 #[derive(Debug)]
@@ -70,7 +69,6 @@ impl<T> Default for Hosts<T> {
             patterns: Patterns::default(),
             matched: Vec::new(),
             longest: 0,
-            taken: HashSet::new(),
         }
     }
 }
@@ -92,7 +90,7 @@ impl<T> Hosts<T> {
         }
         match &name[..] {
             [b'.', rest @ ..] if !rest.is_empty() => {
-                if !self.taken.insert(rest.to_vec()) {
+                if self.exact.contains_key(rest) {
                     return Err(NameError::Conflict);
                 }
                 insert(&mut self.leading, rest, Leading { value, bare: true })
@@ -102,7 +100,9 @@ impl<T> Hosts<T> {
             }
             [rest @ .., b'.', b'*'] if !rest.is_empty() => insert(&mut self.trailing, rest, value),
             _ if stars > 0 => Err(NameError::Invalid),
-            _ if !self.taken.insert(name.clone()) => Err(NameError::Conflict),
+            _ if self.leading.get(&*name).is_some_and(|entry| entry.bare) => {
+                Err(NameError::Conflict)
+            }
             _ => insert(&mut self.exact, &name, value),
         }
     }
@@ -186,11 +186,13 @@ impl<T> Hosts<T> {
 }
 
 fn insert<V>(table: &mut Table<V>, name: &[u8], value: V) -> Result<(), NameError> {
-    if table.contains_key(name) {
-        return Err(NameError::Conflict);
+    match table.entry(name.into()) {
+        Entry::Occupied(_) => Err(NameError::Conflict),
+        Entry::Vacant(place) => {
+            place.insert(value);
+            Ok(())
+        }
     }
-    table.insert(name.into(), value);
-    Ok(())
 }
 
 /// `host` as names are kept: in lower case, without the dot of the root.
