@@ -194,8 +194,6 @@ struct Loader<'a> {
     modules: &'a [&'a dyn AnyModule],
     world: &'a World,
     sources: &'a Sources,
-    /// All rows.
-    entries: Vec<Entry>,
     /// Those of the names that were looked for: of some five hundred, a configuration uses few.
     known: RefCell<Named>,
 }
@@ -209,19 +207,10 @@ struct Opened<'a> {
 
 impl<'a> Loader<'a> {
     fn new(modules: &'a [&'a dyn AnyModule], world: &'a World, sources: &'a Sources) -> Self {
-        let entries = modules.iter().enumerate().flat_map(|(module, any)| {
-            let rows = any.rows().into_iter().enumerate();
-            rows.map(move |(number, row)| Entry {
-                module,
-                number,
-                row,
-            })
-        });
         Self {
             modules,
             world,
             sources,
-            entries: entries.collect(),
             known: RefCell::default(),
         }
     }
@@ -231,8 +220,16 @@ impl<'a> Loader<'a> {
         if let Some(rows) = self.known.borrow().get(name) {
             return Rc::clone(rows);
         }
-        let named = |entry: &&Entry| entry.row.name.as_bytes() == name;
-        let rows: Rc<[Entry]> = self.entries.iter().filter(named).copied().collect();
+        let modules = self.modules.iter().enumerate();
+        let rows = modules.flat_map(|(module, any)| {
+            let rows = any.rows_named(name).into_iter();
+            rows.map(move |(number, row)| Entry {
+                module,
+                number,
+                row,
+            })
+        });
+        let rows: Rc<[Entry]> = rows.collect();
         let mut known = self.known.borrow_mut();
         known.insert(name.into(), Rc::clone(&rows));
         rows
@@ -447,7 +444,7 @@ impl<'a> Loader<'a> {
 
     /// The directives of a context.
     fn names(&self, context: Contexts) -> impl Iterator<Item = &'static str> {
-        let rows = self.entries.iter().map(|entry| entry.row);
+        let rows = self.modules.iter().flat_map(|module| module.rows());
         rows.filter(move |row| row.contexts.within(context.0))
             .map(|row| row.name)
     }

@@ -440,6 +440,9 @@ pub trait AnyModule: Sync {
     /// The facts of [`Module::DIRECTIVES`], in the same order.
     fn rows(&self) -> Vec<&'static Row>;
 
+    /// Those of them with this name, each with its number.
+    fn rows_named(&self, name: &[u8]) -> Vec<(usize, &'static Row)>;
+
     /// What the outermost block starts with.
     fn start(&self) -> Rc<dyn Any>;
 
@@ -472,6 +475,13 @@ impl<M: Module> AnyModule for M {
             .copied()
             .flatten()
             .map(|d| &d.row)
+            .collect()
+    }
+
+    fn rows_named(&self, name: &[u8]) -> Vec<(usize, &'static Row)> {
+        let rows = M::GROUPS.iter().copied().flatten().map(|d| &d.row);
+        rows.enumerate()
+            .filter(|(_, row)| row.name.as_bytes() == name)
             .collect()
     }
 
