@@ -176,6 +176,11 @@ pub fn hostname() -> io::Result<String> {
     Ok(String::from_utf8_lossy(&name).into_owned())
 }
 
+unsafe extern "C" {
+    /// The environment, as the C library and Rust's know it.
+    static mut environ: *mut *mut libc::c_char;
+}
+
 /// Replaces the environment of this process. The memory of the old one is not freed: who knows who
 /// has kept a pointer to it.
 ///
@@ -200,7 +205,7 @@ pub fn set_environment(variables: Vec<(OsString, OsString)>) -> io::Result<()> {
         .collect();
     // SAFETY: no other thread can be reading the environment, and what it consists of now is never
     // freed.
-    unsafe { libc::environ = list.leak().as_mut_ptr() };
+    unsafe { environ = list.leak().as_mut_ptr() };
     Ok(())
 }
 
