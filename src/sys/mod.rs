@@ -23,8 +23,8 @@ pub mod xattr;
 use std::io;
 
 // The unwinder, which is what a panic needs of GCC. Linked from the static library, it spares each
-// start the loading of `libgcc_s`.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
+// start the loading of `libgcc_s`. On other processors it may need more of GCC, which nobody has tried.
+#[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
 #[link(name = "gcc_eh", kind = "static", modifiers = "-bundle")]
 unsafe extern "C" {}
 
