@@ -13,7 +13,7 @@ fuzz_target!(|data: &[u8]| {
         assert!(!ranges.is_empty());
         assert!(ranges.iter().all(|range| range.start < range.end && range.end <= length));
     }
-    let found = Validators { etag: Some(b"\"a\""), last_modified: Some(784_111_777) };
+    let found = Validators { etag: Some(b"\"a\""), last_modified: Some(784_111_777), date: None };
     let value = Some(value);
     let conditions =
         Conditions { if_none_match: value, if_modified_since: value, ..Conditions::default() };

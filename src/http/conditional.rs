@@ -15,6 +15,16 @@ pub struct Conditions<'a> {
     pub if_unmodified_since: Option<&'a [u8]>,
 }
 
+impl Conditions<'_> {
+    /// Whether the request states none.
+    pub fn is_empty(&self) -> bool {
+        self.if_match.is_none()
+            && self.if_none_match.is_none()
+            && self.if_modified_since.is_none()
+            && self.if_unmodified_since.is_none()
+    }
+}
+
 /// What is known about the representation that would be sent.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Validators<'a> {
@@ -22,6 +32,8 @@ pub struct Validators<'a> {
     pub etag: Option<&'a [u8]>,
     /// When it was last modified, in seconds since 1970.
     pub last_modified: Option<i64>,
+    /// The same as clients were told, where that is at hand.
+    pub date: Option<[u8; 29]>,
 }
 
 /// How `If-Modified-Since` is compared (`if_modified_since`).
@@ -100,6 +112,10 @@ fn is_modified(since: &[u8], found: &Validators, mode: IfModifiedSince) -> bool 
     let Some(modified) = found.last_modified else {
         return true;
     };
+    // Most clients give back what they were told.
+    if found.date.is_some_and(|date| date == since) {
+        return mode == IfModifiedSince::Off;
+    }
     match mode {
         IfModifiedSince::Off => true,
         IfModifiedSince::Exact => time(since) != modified,
@@ -163,14 +179,17 @@ mod tests {
     const FOUND: Validators = Validators {
         etag: Some(b"\"a\""),
         last_modified: Some(784_111_777),
+        date: None,
     };
     const WEAK: Validators = Validators {
         etag: Some(b"W/\"a\""),
         last_modified: None,
+        date: None,
     };
     const NOTHING: Validators = Validators {
         etag: None,
         last_modified: None,
+        date: None,
     };
 
     fn verdict(conditions: Conditions, found: &Validators) -> Verdict {
@@ -220,8 +239,14 @@ mod tests {
                 if_modified_since: Some(since),
                 ..Conditions::default()
             };
-            let got = [Off, Exact, Before].map(|mode| evaluate(&conditions, &FOUND, mode));
-            assert_eq!(got, expected, "{}", String::from_utf8_lossy(since));
+            let told = Validators {
+                date: Some(date::format(784_111_777)),
+                ..FOUND
+            };
+            for found in [FOUND, told] {
+                let got = [Off, Exact, Before].map(|mode| evaluate(&conditions, &found, mode));
+                assert_eq!(got, expected, "{}", String::from_utf8_lossy(since));
+            }
         }
     }
 

@@ -23,10 +23,23 @@ impl Module for NotModified {
 
 impl Filter for NotModified {
     fn filter(&self, exchange: &Exchange, response: &mut Response) {
-        if response.status != Status::OK {
+        let request = &exchange.request;
+        let conditions = Conditions {
+            if_match: request.known(KnownHeader::IfMatch),
+            if_none_match: request.known(KnownHeader::IfNoneMatch),
+            if_modified_since: request.known(KnownHeader::IfModifiedSince),
+            if_unmodified_since: request.known(KnownHeader::IfUnmodifiedSince),
+        };
+        if conditions.is_empty() || response.status != Status::OK {
             return;
         }
-        match verdict(exchange, response) {
+        let found = Validators {
+            etag: response.entity.etag.as_deref(),
+            last_modified: response.entity.last_modified,
+            date: response.entity.date(),
+        };
+        let mode = exchange.location.core.if_modified_since;
+        match evaluate(&conditions, &found, mode) {
             Verdict::Proceed => {}
             Verdict::PreconditionFailed => {
                 *response = Response::page(Status::PRECONDITION_FAILED);
@@ -40,25 +53,6 @@ impl Filter for NotModified {
             }
         }
     }
-}
-
-fn verdict(exchange: &Exchange, response: &Response) -> Verdict {
-    let request = &exchange.request;
-    let conditions = Conditions {
-        if_match: request.known(KnownHeader::IfMatch),
-        if_none_match: request.known(KnownHeader::IfNoneMatch),
-        if_modified_since: request.known(KnownHeader::IfModifiedSince),
-        if_unmodified_since: request.known(KnownHeader::IfUnmodifiedSince),
-    };
-    let found = Validators {
-        etag: response.entity.etag.as_deref(),
-        last_modified: response.entity.last_modified,
-    };
-    evaluate(
-        &conditions,
-        &found,
-        exchange.location.core.if_modified_since,
-    )
 }
 
 #[cfg(test)]

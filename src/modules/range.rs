@@ -73,6 +73,7 @@ fn wanted(exchange: &Exchange, response: &Response, length: u64) -> Ranges {
     let found = Validators {
         etag: response.entity.etag.as_deref(),
         last_modified: response.entity.last_modified,
+        date: None,
     };
     let condition = request.known(KnownHeader::IfRange);
     if condition.is_some_and(|condition| !if_range_holds(condition, &found)) {

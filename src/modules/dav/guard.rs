@@ -75,6 +75,7 @@ pub(super) fn check_validators(exchange: &Exchange, path: &Path) -> Result<(), S
             let found = Validators {
                 etag: Some(&tag),
                 last_modified: Some(known.mtime()),
+                date: None,
             };
             evaluate(&conditions, &found, IfModifiedSince::Off)
         }
