@@ -94,9 +94,13 @@ impl Exchange {
     pub fn document_root(&self) -> FilePath {
         let core = &self.location.core;
         let mut root = FilePath::new();
-        core.root.append(self, &mut root);
         // One without variables was resolved when the configuration was read.
-        if core.root.literal().is_none() && root.first() != Some(&b'/') {
+        if let Some(resolved) = core.root.literal() {
+            root.extend_from_slice(resolved);
+            return root;
+        }
+        core.root.append(self, &mut root);
+        if root.first() != Some(&b'/') {
             root.splice(0..0, core.prefix.iter().copied());
         }
         root
