@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::plugs::Phase;
-use super::runner::{Verdict, ask, decided};
+use super::runner::{Verdict, ask, ask_each};
 use super::{Exchange, Response, Satisfy};
 use crate::event;
 use crate::http::Status;
@@ -19,9 +19,7 @@ pub(super) async fn check(exchange: &mut Exchange) -> Verdict {
         Satisfy::All => ask(exchange, Phase::Access).await,
         Satisfy::Any => ask_for_one(exchange).await,
     };
-    if let Verdict::Respond(response) = &verdict
-        && response.status == Status::UNAUTHORIZED
-    {
+    if matches!(verdict, Verdict::Responded) && exchange.response().status == Status::UNAUTHORIZED {
         delay(exchange).await;
     }
     verdict
@@ -32,11 +30,11 @@ async fn ask_for_one(exchange: &mut Exchange) -> Verdict {
     let location = Rc::clone(&exchange.location);
     let mut refusal: Option<Response> = None;
     for handler in location.handlers(Phase::Access) {
-        match decided(handler.handle(exchange)).await {
+        match ask_each(exchange, std::slice::from_ref(handler)).await {
             Verdict::Next => {}
             Verdict::Granted => return Verdict::Next,
-            Verdict::Respond(response) if is_refusal(response.status) => {
-                refusal = Some(combined(refusal, response));
+            Verdict::Responded if is_refusal(exchange.response().status) => {
+                refusal = Some(combined(refusal, exchange.take_response()));
             }
             done => return done,
         }
@@ -47,7 +45,8 @@ async fn ask_for_one(exchange: &mut Exchange) -> Verdict {
     if response.status == Status::FORBIDDEN {
         exchange.log(Level::Error, format_args!("access forbidden by rule"));
     }
-    Verdict::Respond(response)
+    exchange.set_response(response);
+    Verdict::Responded
 }
 
 fn is_refusal(status: Status) -> bool {

@@ -131,7 +131,7 @@ pub struct Exchange {
     redirects: u8,
     /// Whether its body was found too large, so that nobody will read it.
     body_refused: bool,
-    response: RefCell<Response>,
+    response: RefCell<Option<Response>>,
 }
 
 impl Exchange {
@@ -173,27 +173,40 @@ impl Exchange {
             nesting: Cell::new(0),
             redirects: MAX_REDIRECTS,
             body_refused: false,
-            response: RefCell::new(Response::new(Status(0))),
+            response: RefCell::new(None),
         }
     }
 
-    /// The head of the response: as it was sent, or as a filter is just making it. Its status is 0
-    /// as long as there is none.
+    /// The response: the one to send, the head of the one that was sent, or as a filter is just
+    /// making it. Its status is 0 as long as there is none.
     pub fn response(&self) -> Ref<'_, Response> {
-        self.response.borrow()
+        Ref::map(self.response.borrow(), |response| {
+            response.as_ref().unwrap_or(Response::NONE)
+        })
     }
 
-    /// Notes the head of the response.
+    /// Makes `response` the one to send.
     pub fn set_response(&mut self, response: Response) {
-        *self.response.get_mut() = response;
+        *self.response.get_mut() = Some(response);
+    }
+
+    /// Takes the response out: there is none then.
+    pub fn take_response(&mut self) -> Response {
+        self.response.get_mut().take().unwrap_or_default()
+    }
+
+    /// The response, to be changed.
+    pub fn response_mut(&mut self) -> &mut Response {
+        self.response.get_mut().get_or_insert_default()
     }
 
     /// Runs `evaluate` while variables such as `$status` speak of `response`, which is still on its
     /// way: for filters whose settings hold variables.
     pub fn speaking_of<R>(&self, response: &mut Response, evaluate: impl FnOnce() -> R) -> R {
-        std::mem::swap(&mut *self.response.borrow_mut(), response);
+        let before = self.response.replace(Some(std::mem::take(response)));
         let result = evaluate();
-        std::mem::swap(&mut *self.response.borrow_mut(), response);
+        let spoken_of = self.response.replace(before);
+        *response = spoken_of.unwrap_or_default();
         result
     }
 

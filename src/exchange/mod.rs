@@ -15,6 +15,7 @@ mod core;
 mod location;
 mod paths;
 mod plugs;
+mod redirect;
 mod request;
 mod request_body;
 mod response;

@@ -18,7 +18,7 @@ pub struct Response {
     pub accepts_ranges: bool,
     /// What is said of the body.
     pub entity: Entity,
-    /// `Location`: a path is made absolute when the response is framed (`absolute_redirect`).
+    /// `Location`: a path becomes absolute on the wire (`absolute_redirect`).
     pub location: Option<Text>,
     /// All other header fields.
     pub headers: Headers,
@@ -69,6 +69,18 @@ impl DerefMut for Rare {
 }
 
 impl Response {
+    /// What stands for the response as long as there is none.
+    pub const NONE: &Response = &Response {
+        status: Status(0),
+        ranges: false,
+        accepts_ranges: false,
+        entity: Entity::NONE,
+        location: None,
+        headers: Headers::new(),
+        body: Body::Empty,
+        rare: Rare(None),
+    };
+
     /// A response with `status` and no body.
     pub fn new(status: Status) -> Response {
         Response {

@@ -6,7 +6,7 @@
 
 use std::rc::Rc;
 
-use super::plugs::{LocalBoxFuture, Phase, Step, Target};
+use super::plugs::{Handler, LocalBoxFuture, Phase, Step, Target};
 use super::{Body, ErrorPage, Exchange, Location, Response, access, pages};
 use crate::http::escape::{Escape, escape};
 use crate::http::{Captures, Method, Status, Text};
@@ -22,25 +22,25 @@ enum Start {
     Rewrite,
 }
 
-/// A step, once nothing has to be awaited any more.
+/// What the handlers of a phase come to.
 pub(super) enum Verdict {
     Next,
     Granted,
-    Respond(Response),
+    /// The exchange has its response.
+    Responded,
     Reroute(Target),
 }
 
-/// Runs the exchange to its response, filtered and ready to be framed.
-pub async fn run(exchange: &mut Exchange) -> Response {
-    run_from(exchange, Start::PostRead).await
+/// Runs the exchange until it has its response, filtered and ready to be framed.
+pub async fn run(exchange: &mut Exchange) {
+    run_from(exchange, Start::PostRead).await;
 }
 
 /// Runs a subrequest until its response is known, which its variables then speak of, and returns
 /// the body of it.
 pub(super) async fn run_subrequest(exchange: &mut Exchange) -> Body {
-    let mut response = run_from(exchange, Start::ServerRewrite).await;
-    let body = std::mem::take(&mut response.body);
-    exchange.set_response(response);
+    run_from(exchange, Start::ServerRewrite).await;
+    let body = std::mem::take(&mut exchange.response_mut().body);
     if exchange.location.core.log_subrequest {
         exchange.log_end();
     }
@@ -49,13 +49,11 @@ pub(super) async fn run_subrequest(exchange: &mut Exchange) -> Body {
 
 /// Walks the exchange through the phases, again after each reroute, until there is a response that
 /// stays.
-async fn run_from(exchange: &mut Exchange, mut start: Start) -> Response {
-    loop {
+async fn run_from(exchange: &mut Exchange, start: Start) {
+    let mut next = Some(start);
+    while let Some(start) = next {
         let verdict = walk(exchange, start).await;
-        match conclude(exchange, verdict) {
-            Ok(response) => return response,
-            Err(again) => start = again,
-        }
+        next = conclude(exchange, verdict);
     }
 }
 
@@ -74,47 +72,51 @@ pub async fn run_post_action(exchange: &mut Exchange) {
         let Ok(start) = follow(exchange, target) else {
             return;
         };
-        let mut response = run_from(exchange, start).await;
-        response.body = Body::Empty;
-        exchange.set_response(response);
+        run_from(exchange, start).await;
+        exchange.response_mut().body = Body::Empty;
     }
 }
 
 /// Answers an exchange whose request could not be understood with the page of `status`.
-pub async fn refuse(exchange: &mut Exchange, status: Status) -> Response {
-    match conclude(exchange, Verdict::Respond(Response::page(status))) {
-        Ok(response) => response,
-        Err(start) => run_from(exchange, start).await,
+pub async fn refuse(exchange: &mut Exchange, status: Status) {
+    exchange.set_response(Response::page(status));
+    if let Some(start) = conclude(exchange, Verdict::Responded) {
+        run_from(exchange, start).await;
     }
 }
 
-/// The response that stays, or where to go on because of a reroute.
-fn conclude(exchange: &mut Exchange, verdict: Verdict) -> Result<Response, Start> {
-    let settled = match verdict {
-        Verdict::Reroute(target) => Err(target),
-        Verdict::Respond(response) => finish(exchange, response),
-        Verdict::Next | Verdict::Granted => finish(exchange, nothing_here(exchange)),
+/// Where to go on because of a reroute, unless the response stays.
+fn conclude(exchange: &mut Exchange, verdict: Verdict) -> Option<Start> {
+    let response = match verdict {
+        Verdict::Reroute(target) => return reroute(exchange, target),
+        Verdict::Responded => exchange.take_response(),
+        Verdict::Next | Verdict::Granted => nothing_here(exchange),
     };
-    match settled {
-        Ok(response) => Ok(response),
-        Err(target) => match follow(exchange, target) {
-            Ok(start) => Err(start),
-            Err(response) => Ok(built_in(exchange, response)),
-        },
+    let target = finish(exchange, response)?;
+    reroute(exchange, target)
+}
+
+fn reroute(exchange: &mut Exchange, target: Target) -> Option<Start> {
+    match follow(exchange, target) {
+        Ok(start) => Some(start),
+        Err(mut response) => {
+            // With the built-in page, whatever `error_page` says. Filters refuse successes only,
+            // so this is never sent elsewhere.
+            with_page(exchange, &mut response);
+            let _ = filtered(exchange, &mut response);
+            exchange.set_response(response);
+            None
+        }
     }
 }
 
-/// Makes a handler's response the one to send, or says where to look for it (`error_page`).
-fn finish(exchange: &mut Exchange, response: Response) -> Result<Response, Target> {
-    let response = settle(exchange, response)?;
-    filtered(exchange, response)
-}
-
-/// A response with the built-in page of its status, whatever `error_page` says.
-fn built_in(exchange: &mut Exchange, response: Response) -> Response {
-    let response = with_page(exchange, response);
-    // Filters refuse successes only, so this is never sent elsewhere.
-    filtered(exchange, response).unwrap_or_default()
+/// Makes `response` the one to send, or says where to look for it (`error_page`).
+fn finish(exchange: &mut Exchange, mut response: Response) -> Option<Target> {
+    let elsewhere = settle(exchange, &mut response).or_else(|| filtered(exchange, &mut response));
+    if elsewhere.is_none() {
+        exchange.set_response(response);
+    }
+    elsewhere
 }
 
 async fn walk(exchange: &mut Exchange, start: Start) -> Verdict {
@@ -133,7 +135,8 @@ async fn walk(exchange: &mut Exchange, start: Start) -> Verdict {
     if start <= Start::FindLocation
         && let Some(response) = find_location(exchange)
     {
-        return Verdict::Respond(response);
+        exchange.set_response(response);
+        return Verdict::Responded;
     }
     for phase in [
         Phase::Rewrite,
@@ -159,41 +162,53 @@ async fn walk(exchange: &mut Exchange, start: Start) -> Verdict {
 /// Asks the handlers of a phase until one has something to say.
 pub(super) async fn ask(exchange: &mut Exchange, phase: Phase) -> Verdict {
     let location = Rc::clone(&exchange.location);
-    for handler in location.handlers(phase) {
-        let verdict = match at_once(handler.handle(exchange)) {
-            Ok(verdict) => verdict,
-            Err(future) => awaited(future).await,
-        };
-        if !matches!(verdict, Verdict::Next | Verdict::Granted) {
-            return verdict;
-        }
-    }
-    Verdict::Next
+    ask_each(exchange, location.handlers(phase)).await
 }
 
-/// What a step comes to.
-pub(super) async fn decided(step: Step<'_>) -> Verdict {
-    match at_once(step) {
-        Ok(verdict) => verdict,
-        Err(future) => awaited(future).await,
+/// Asks `handlers` until one has something to say; what the last one said.
+pub(super) async fn ask_each(exchange: &mut Exchange, handlers: &[Rc<dyn Handler>]) -> Verdict {
+    let mut verdict = Verdict::Next;
+    for handler in handlers {
+        let answer = match at_once(handler.handle(exchange)) {
+            Ok(answer) => answer,
+            Err(future) => awaited(future).await,
+        };
+        verdict = match answer {
+            Answer::Declined => Verdict::Next,
+            Answer::Granted => Verdict::Granted,
+            Answer::Reroute(target) => return Verdict::Reroute(target),
+            Answer::Respond(response) => {
+                exchange.set_response(response);
+                return Verdict::Responded;
+            }
+        };
     }
+    verdict
+}
+
+/// A step, once nothing has to be awaited any more.
+enum Answer {
+    Declined,
+    Granted,
+    Respond(Response),
+    Reroute(Target),
 }
 
 /// What a step comes to unless something has to be awaited.
-fn at_once(step: Step<'_>) -> Result<Verdict, LocalBoxFuture<'_, Step<'_>>> {
+fn at_once(step: Step<'_>) -> Result<Answer, LocalBoxFuture<'_, Step<'_>>> {
     Ok(match step {
-        Step::Declined => Verdict::Next,
-        Step::Granted => Verdict::Granted,
-        Step::Respond(response) => Verdict::Respond(response),
-        Step::Reroute(target) => Verdict::Reroute(target),
+        Step::Declined => Answer::Declined,
+        Step::Granted => Answer::Granted,
+        Step::Respond(response) => Answer::Respond(response),
+        Step::Reroute(target) => Answer::Reroute(target),
         Step::Await(future) => return Err(future),
     })
 }
 
-async fn awaited<'a>(mut future: LocalBoxFuture<'a, Step<'a>>) -> Verdict {
+async fn awaited<'a>(mut future: LocalBoxFuture<'a, Step<'a>>) -> Answer {
     loop {
         match at_once(future.await) {
-            Ok(verdict) => return verdict,
+            Ok(answer) => return answer,
             Err(next) => future = next,
         }
     }
@@ -324,13 +339,17 @@ fn follow(exchange: &mut Exchange, target: Target) -> Result<Start, Response> {
     }
 }
 
-/// A response that needs a page gets one: from `error_page` (an `Err` with its target) or built in.
-fn settle(exchange: &mut Exchange, response: Response) -> Result<Response, Target> {
+/// A response that needs a page gets one that is built in, unless `error_page` says where another
+/// is.
+fn settle(exchange: &mut Exchange, response: &mut Response) -> Option<Target> {
     if !matches!(response.body, Body::Page) {
-        return Ok(overridden(exchange, response));
+        if let Some(status) = exchange.status_override.take() {
+            response.status = status;
+        }
+        return None;
     }
     if response.is_silent() || exchange.pageless {
-        return Ok(response);
+        return None;
     }
     exchange.distrust_after(response.status);
     let rules = Rc::clone(&exchange.location.core.error_pages);
@@ -343,15 +362,18 @@ fn settle(exchange: &mut Exchange, response: Response) -> Result<Response, Targe
         .find(|rule| considered && rule.statuses.contains(&response.status))
     {
         Some(rule) => apply_rule(exchange, rule, response),
-        None => Ok(with_page(exchange, response)),
+        None => {
+            with_page(exchange, response);
+            None
+        }
     }
 }
 
 fn apply_rule(
     exchange: &mut Exchange,
     rule: &ErrorPage,
-    mut response: Response,
-) -> Result<Response, Target> {
+    response: &mut Response,
+) -> Option<Target> {
     exchange.status_override = match rule.overwrite {
         None => Some(response.status.on_the_wire()),
         Some(status) => status,
@@ -359,15 +381,15 @@ fn apply_rule(
     let target = rule.target.expand(exchange).into_owned();
     match target.first() {
         Some(b'@') => {
-            exchange.carry(response);
-            Err(Target::Named(target[1..].to_vec()))
+            exchange.carry(std::mem::take(response));
+            Some(Target::Named(target[1..].to_vec()))
         }
         Some(b'/') => {
-            exchange.carry(response);
+            exchange.carry(std::mem::take(response));
             if exchange.method != Method::Head {
                 exchange.method = Method::Get;
             }
-            Err(rule_target(rule, target))
+            Some(rule_target(rule, target))
         }
         _ => {
             let redirect = rule
@@ -376,7 +398,8 @@ fn apply_rule(
                 .filter(|status| matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308));
             response.status = redirect.unwrap_or(Status::MOVED_TEMPORARILY);
             response.location = Some(target.into());
-            Ok(with_page(exchange, response))
+            with_page(exchange, response);
+            None
         }
     }
 }
@@ -397,7 +420,7 @@ fn rule_target(rule: &ErrorPage, mut path: Vec<u8>) -> Target {
 }
 
 /// Replaces the body by the built-in page of the status.
-fn with_page(exchange: &mut Exchange, mut response: Response) -> Response {
+fn with_page(exchange: &mut Exchange, response: &mut Response) {
     exchange.status_override = None;
     exchange.distrust_after(response.status);
     let shown = response.status.on_the_wire();
@@ -408,28 +431,22 @@ fn with_page(exchange: &mut Exchange, mut response: Response) -> Response {
         response.body = Body::Bytes(Text::Shared(page.text));
     }
     response.status = shown;
-    response
-}
-
-fn overridden(exchange: &mut Exchange, mut response: Response) -> Response {
-    if let Some(status) = exchange.status_override.take() {
-        response.status = status;
-    }
-    response
 }
 
 /// Turns the response over the filters, in their order. One may refuse it (412, 416): then what
 /// it leaves gets a page like any other error, and the filters behind it see that.
-fn filtered(exchange: &mut Exchange, mut response: Response) -> Result<Response, Target> {
-    exchange.add_carried(&mut response);
+fn filtered(exchange: &mut Exchange, response: &mut Response) -> Option<Target> {
+    exchange.add_carried(response);
     let location = Rc::clone(&exchange.location);
     let is_main = exchange.depth == 0;
     let filters = location.filters.iter();
     for filter in filters.filter(|filter| is_main || filter.sees_subrequests()) {
-        filter.filter(exchange, &mut response);
-        if matches!(response.body, Body::Page) {
-            response = settle(exchange, response)?;
+        filter.filter(exchange, response);
+        if matches!(response.body, Body::Page)
+            && let Some(elsewhere) = settle(exchange, response)
+        {
+            return Some(elsewhere);
         }
     }
-    Ok(response)
+    None
 }

@@ -37,6 +37,9 @@ const NOTHING: &Description = &Description {
 };
 
 impl Entity {
+    /// Nothing is said.
+    pub const NONE: Entity = Entity(None);
+
     /// A body of which no more is known than its type.
     pub fn typed(content_type: impl Into<Text>) -> Entity {
         Entity::from(Description {

@@ -115,7 +115,8 @@ impl Site {
         text.push_str("\r\n");
         let mut exchange = self.exchange(text.into_bytes());
         event::block_on(async move {
-            let response = runner::run(&mut exchange).await;
+            runner::run(&mut exchange).await;
+            let response = exchange.take_response();
             // What it left running in the background has its turn.
             event::yield_now().await;
             (exchange, response)

@@ -44,7 +44,7 @@ pub(super) const ROWS: &[Variable] = &[
     row(
         "sent_http_location",
         "The response's Location field.",
-        |exchange, out| text(exchange.response().location.as_ref()?, out),
+        location,
     ),
     row(
         "sent_http_last_modified",
@@ -82,6 +82,17 @@ fn set_limit_rate(exchange: &mut Exchange, value: &[u8]) {
             exchange.log(Level::Error, message);
         }
     }
+}
+
+/// What the head said, or what it was told to say.
+fn location(exchange: &Exchange, out: &mut Vec<u8>) -> Found {
+    let response = exchange.response();
+    let location = response.location.as_ref()?;
+    match exchange.sent.head {
+        0 => out.extend_from_slice(location),
+        _ => exchange.append_location(location, out),
+    }
+    Some(())
 }
 
 fn content_type(exchange: &Exchange, out: &mut Vec<u8>) -> Found {

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use super::poll_once;
 use super::wire::{Received, Wire};
 use crate::event;
-use crate::exchange::{BodyError, Exchange, LingeringClose, Response, runner};
+use crate::exchange::{BodyError, Exchange, LingeringClose, runner};
 use crate::log::level::Level;
 use crate::sys::socket;
 
@@ -17,8 +17,8 @@ use crate::sys::socket;
 /// unless it is refused, which leaves to it whether it sends the body all the same. A malformed body
 /// is answered with 400 instead of a success, and ends the connection, since nobody knows what comes
 /// behind.
-pub async fn look_at_body(exchange: &mut Exchange, response: Response) -> Response {
-    let is_success = response.status.as_u16() < 300;
+pub async fn look_at_body(exchange: &mut Exchange) {
+    let is_success = exchange.response().status.as_u16() < 300;
     if !is_success {
         exchange.body.withhold_continue();
     }
@@ -26,16 +26,12 @@ pub async fn look_at_body(exchange: &mut Exchange, response: Response) -> Respon
     let patience = exchange.location.core.lingering_timeout;
     exchange.body.set_limits(0, patience);
     let skipped = poll_once(pin!(exchange.body.skip(&mut scrap))).await;
-    match skipped {
-        Some(Err(error @ BodyError::Malformed(why))) => {
-            exchange.log(Level::Error, format_args!("{why}"));
-            exchange.keep_alive = false;
-            if !is_success {
-                return response;
-            }
-            runner::refuse(exchange, error.status()).await
+    if let Some(Err(error @ BodyError::Malformed(why))) = skipped {
+        exchange.log(Level::Error, format_args!("{why}"));
+        exchange.keep_alive = false;
+        if is_success {
+            runner::refuse(exchange, error.status()).await;
         }
-        _ => response,
     }
 }
 

@@ -18,8 +18,9 @@ pub enum Delimiter {
     Close,
 }
 
-/// Appends the head of `response` to `out`.
-pub fn write(exchange: &Exchange, response: &Response, delimiter: Delimiter, out: &mut Vec<u8>) {
+/// Appends the head of the exchange's response to `out`.
+pub fn write(exchange: &Exchange, delimiter: Delimiter, out: &mut Vec<u8>) {
+    let response = &*exchange.response();
     let worded = response.rare.status_text.as_deref();
     match worded.filter(|text| text.starts_with(&response.status.digits())) {
         Some(text) => writer::foreign_status_line(text, out),
@@ -52,7 +53,9 @@ pub fn write(exchange: &Exchange, response: &Response, delimiter: Delimiter, out
         writer::field(b"Last-Modified", &date, out);
     }
     if let Some(location) = &response.location {
-        writer::field(b"Location", location, out);
+        out.extend_from_slice(b"Location: ");
+        exchange.append_location(location, out);
+        out.extend_from_slice(b"\r\n");
     }
     if delimiter == Delimiter::Chunked {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
@@ -101,31 +104,4 @@ fn connection(exchange: &Exchange, response: &Response, out: &mut Vec<u8>) {
         writer::number(seconds, out);
         out.extend_from_slice(b"\r\n");
     }
-}
-
-/// A path in `Location` gets scheme, host and port in front (`absolute_redirect`).
-pub fn make_absolute(exchange: &Exchange, response: &mut Response) {
-    let core = &exchange.location.core;
-    let Some(path) = response.location.as_deref() else {
-        return;
-    };
-    if path.first() != Some(&b'/') || !core.absolute_redirect {
-        return;
-    }
-    let mut absolute = Vec::with_capacity(path.len() + 80);
-    absolute.extend_from_slice(b"http://");
-    if core.server_name_in_redirect {
-        absolute.extend_from_slice(&exchange.server.name);
-    } else if !exchange.request.host.is_empty() {
-        absolute.extend_from_slice(&exchange.request.host);
-    } else {
-        absolute.extend_from_slice(exchange.connection.local().host_text().as_bytes());
-    }
-    let port = exchange.connection.local_port();
-    if core.port_in_redirect && port != 80 && port != 0 {
-        absolute.push(b':');
-        writer::number(u64::from(port), &mut absolute);
-    }
-    absolute.extend_from_slice(path);
-    response.location = Some(absolute.into());
 }

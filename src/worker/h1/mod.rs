@@ -108,9 +108,8 @@ async fn flushed(wire: &Wire, after: After) -> After {
 /// Answers a request that could not be understood.
 async fn refuse(wire: &Wire, mut exchange: Exchange, status: Status) {
     exchange.keep_alive = false;
-    let response = runner::refuse(&mut exchange, status).await;
-    let sent =
-        respond::send(wire, &mut exchange, response).await.is_ok() && wire.flush().await.is_ok();
+    runner::refuse(&mut exchange, status).await;
+    let sent = respond::send(wire, &mut exchange).await.is_ok() && wire.flush().await.is_ok();
     finish(wire, &exchange);
     if sent {
         counted::<WRITING, _>(pin!(closing::close(wire, &exchange, true))).await;
@@ -120,12 +119,11 @@ async fn refuse(wire: &Wire, mut exchange: Exchange, status: Status) {
 /// Runs one exchange, sends its response and leaves the connection where the next request starts.
 async fn serve(wire: &Wire, exchange: &mut Exchange) -> Result<(), Broken> {
     let sent = match run(wire, exchange).await {
-        Ok(response) => {
-            let response = match exchange.body.is_pending() {
-                true => Box::pin(closing::look_at_body(exchange, response)).await,
-                false => response,
-            };
-            respond::send(wire, exchange, response).await
+        Ok(()) => {
+            if exchange.body.is_pending() {
+                Box::pin(closing::look_at_body(exchange)).await;
+            }
+            respond::send(wire, exchange).await
         }
         Err(Broken) => {
             exchange.set_response(Response::new(Status::CLIENT_CLOSED_REQUEST));
@@ -145,14 +143,14 @@ async fn serve(wire: &Wire, exchange: &mut Exchange) -> Result<(), Broken> {
 }
 
 /// Runs the exchange; while it has to wait, earlier answers go out and the client is watched.
-async fn run(wire: &Wire, exchange: &mut Exchange) -> Result<Response, Broken> {
+async fn run(wire: &Wire, exchange: &mut Exchange) -> Result<(), Broken> {
     let mut running = pin!(runner::run(exchange));
-    if let Some(response) = poll_once(running.as_mut()).await {
-        return Ok(response);
+    if poll_once(running.as_mut()).await.is_some() {
+        return Ok(());
     }
     wire.flush().await?;
     match event::race(running, dead(wire)).await {
-        Raced::First(response) => Ok(response),
+        Raced::First(()) => Ok(()),
         Raced::Second(_) => Err(Broken),
     }
 }

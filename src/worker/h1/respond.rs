@@ -22,19 +22,14 @@ const COPY_LIMIT: u64 = 16 * 1024;
 /// How much of a file is read at once where sendfile is off.
 const READ_SIZE: u64 = 64 * 1024;
 
-/// Sends `response` for `exchange`; the last bytes may stay in the output until the next flush.
-pub async fn send(
-    wire: &Wire,
-    exchange: &mut Exchange,
-    response: Response,
-) -> Result<(), Broken> {
-    if response.is_silent() {
+/// Sends the exchange's response; the last bytes may stay in the output until the next flush.
+pub async fn send(wire: &Wire, exchange: &mut Exchange) -> Result<(), Broken> {
+    if exchange.response().is_silent() {
         exchange.keep_alive = false;
         wire.give_up();
-        exchange.set_response(response);
         return Ok(());
     }
-    let body = write_head(wire, exchange, response);
+    let body = write_head(wire, exchange);
     if !is_copied(wire, exchange, &body)? {
         send_body(wire, exchange, body).await?;
     }
@@ -45,15 +40,15 @@ pub async fn send(
     Ok(())
 }
 
-/// Writes the head of `response`, and gives back the body that is to follow it.
-fn write_head(wire: &Wire, exchange: &mut Exchange, mut response: Response) -> Body {
+/// Writes the head of the response, and gives back the body that is to follow it.
+fn write_head(wire: &Wire, exchange: &mut Exchange) -> Body {
     wire.set_send_timeout(exchange.location.core.send_timeout);
+    let response = exchange.response_mut();
     if response.status == Status::NO_CONTENT {
         response.clear_entity();
     }
-    head::make_absolute(exchange, &mut response);
     let body = std::mem::take(&mut response.body);
-    let delimiter = delimit(exchange, &response, &body);
+    let delimiter = delimit(exchange, &exchange.response(), &body);
     if delimiter == Delimiter::Close || is_retiring() {
         exchange.keep_alive = false;
     }
@@ -64,11 +59,10 @@ fn write_head(wire: &Wire, exchange: &mut Exchange, mut response: Response) -> B
     if exchange.request.version() != Version::Http09 {
         wire.write(|output| {
             let start = output.len();
-            head::write(exchange, &response, delimiter, output);
+            head::write(exchange, delimiter, output);
             exchange.sent.head = (output.len() - start) as u64;
         });
     }
-    exchange.set_response(response);
     match delimiter {
         Delimiter::Nothing => Body::Empty,
         _ if exchange.request.method() == Method::Head => Body::Empty,
