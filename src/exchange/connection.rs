@@ -29,8 +29,6 @@ pub struct Connection {
     pub listener: Rc<Listener>,
     /// It is to be closed with a reset (`reset_timedout_connection`).
     pub reset: Cell<bool>,
-    /// Its client takes long responses as fast as they are sent.
-    pub keen: Cell<bool>,
     requests: Cell<u32>,
     learnt: OnceCell<Box<Learnt>>,
 }
@@ -52,7 +50,6 @@ impl Connection {
             peer,
             listener,
             reset: Cell::new(false),
-            keen: Cell::new(false),
             requests: Cell::new(0),
             learnt: OnceCell::new(),
         }

@@ -18,7 +18,7 @@ pub(super) const ROWS: &[Row] = &[
     row("sendfile_min_size", HTTP_SERVER_LOCATION)
         .syntax("size")
         .default("1m")
-        .doc("Sends shorter files from memory the kernel shares with the server, which takes it less time than sendfile; longer ones too, unless it is 0, to clients that are near and quick.")
+        .doc("Sends shorter files from memory the kernel shares with the server, which takes it less time than sendfile.")
         .set(|s, d| d.size(0).map(|size| s.edit().sendfile_min_size = size)),
     flag("tcp_nopush", HTTP_SERVER_LOCATION, "off")
         .doc("Sends the head of a response and the beginning of its file in the same packet.")

@@ -1,6 +1,7 @@
 //! Socket options, one function each.
 
 use crate::sys::check;
+use std::ffi::CStr;
 use std::io;
 use std::mem::{self, MaybeUninit};
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -33,6 +34,9 @@ fn get<T: Copy>(
     Ok(value)
 }
 
+/// The room that the kernel has for an algorithm's name (TCP_CA_NAME_MAX).
+const CONGESTION_NAME: usize = 16;
+
 /// SO_REUSEADDR: bind although old connections linger in TIME_WAIT.
 pub fn reuse_addr(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
     set(
@@ -63,36 +67,14 @@ pub fn send_buffer(fd: BorrowedFd<'_>, bytes: i32) -> io::Result<()> {
     set(fd, libc::SOL_SOCKET, libc::SO_SNDBUF, bytes)
 }
 
-/// The bit of `SO_BUF_LOCK` that is the send buffer's.
-const SEND_BUFFER_LOCK: libc::c_int = 1;
-
-fn buffer_locks(fd: BorrowedFd<'_>) -> io::Result<libc::c_int> {
-    // SAFETY: any bit pattern is a valid integer.
-    get(fd, libc::SOL_SOCKET, libc::SO_BUF_LOCK).map(|locks| unsafe { locks.assume_init() })
-}
-
 /// Whether the kernel leaves the size of the send buffer as it was set, and does not fit it to the
 /// path (`SO_BUF_LOCK`); also where it does not tell.
 pub fn has_fixed_send_buffer(fd: BorrowedFd<'_>) -> bool {
-    buffer_locks(fd).map_or(true, |locks| locks & SEND_BUFFER_LOCK != 0)
-}
-
-/// Lets the kernel fit the size of the send buffer to the path again, after [`send_buffer`]
-/// (`SO_BUF_LOCK`).
-pub fn unfix_send_buffer(fd: BorrowedFd<'_>) -> io::Result<()> {
-    let locked = buffer_locks(fd)? & !SEND_BUFFER_LOCK;
-    set(fd, libc::SOL_SOCKET, libc::SO_BUF_LOCK, locked)
-}
-
-/// Whether the processor that runs this thread has also handled the peer's last packet
-/// (`SO_INCOMING_CPU`); also where the kernel does not tell.
-pub fn is_handled_here(fd: BorrowedFd<'_>) -> bool {
+    const SEND_BUFFER: libc::c_int = 1;
     // SAFETY: any bit pattern is a valid integer.
-    let there = get::<libc::c_int>(fd, libc::SOL_SOCKET, libc::SO_INCOMING_CPU)
-        .map(|processor| unsafe { processor.assume_init() });
-    // SAFETY: no pointers are involved.
-    let here = unsafe { libc::sched_getcpu() };
-    there.map_or(true, |there| there == here)
+    let locked = get::<libc::c_int>(fd, libc::SOL_SOCKET, libc::SO_BUF_LOCK)
+        .map(|locked| unsafe { locked.assume_init() });
+    locked.map_or(true, |locked| locked & SEND_BUFFER != 0)
 }
 
 /// SO_KEEPALIVE (`listen … so_keepalive=on|off`).
@@ -155,6 +137,17 @@ pub fn no_delay(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
         libc::TCP_NODELAY,
         libc::c_int::from(on),
     )
+}
+
+/// TCP_CONGESTION: by which algorithm, as the kernel names them, the connection avoids congestion;
+/// accepted sockets inherit it from the listener.
+pub fn congestion_control(fd: BorrowedFd<'_>, algorithm: &CStr) -> io::Result<()> {
+    let mut name = [0_u8; CONGESTION_NAME];
+    let bytes = algorithm.to_bytes();
+    let room = name.get_mut(..bytes.len());
+    room.ok_or(io::ErrorKind::InvalidInput)?
+        .copy_from_slice(bytes);
+    set(fd, libc::IPPROTO_TCP, libc::TCP_CONGESTION, name)
 }
 
 /// TCP_CORK (`tcp_nopush`).

@@ -11,7 +11,6 @@ mod intake;
 mod pace;
 mod proxy;
 mod respond;
-mod sending;
 mod wire;
 
 use std::future::{Future, poll_fn};

@@ -6,7 +6,6 @@ use std::io;
 use super::Broken;
 use super::head::{self, Delimiter};
 use super::pace::Pace;
-use super::sending;
 use super::wire::Wire;
 use crate::event;
 use crate::exchange::{Body, Exchange, FileBody, Piece, Response, ResponseStream};
@@ -270,7 +269,15 @@ async fn send_file(
 ) -> Result<(), Broken> {
     let core = &exchange.location.core;
     if core.sendfile {
-        return sending::send(wire, core, &body, done).await;
+        let range = body.offset..body.offset + body.length;
+        let chunk = core.sendfile_max_chunk;
+        let is_short = body.file.stat.size < core.sendfile_min_size;
+        let mapping = is_short.then(|| body.file.mapping()).flatten();
+        return match (mapping, body.file.fd()) {
+            (Some(mapping), _) => wire.send_mapped(mapping, range, chunk, done).await,
+            (None, Some(fd)) => wire.send_file(fd, range, chunk, done).await,
+            (None, None) => Err(Broken),
+        };
     }
     while body.length > 0 {
         let part = FileBody {

@@ -3,15 +3,16 @@
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
 use std::ops::Range;
+use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::Broken;
-use super::sending::fit_send_buffer;
 use crate::event::{self, Instant};
 use crate::exchange::Connection;
 use crate::net::buffer::Buffer;
 use crate::sys::mapping::Mapping;
+use crate::sys::socket;
 use crate::worker::memory::Memory;
 
 /// How much is read at once.
@@ -24,16 +25,16 @@ const HIGH_WATER: usize = 64 * 1024;
 /// microseconds' work.
 const TURN: u64 = 512 * 1024;
 
+/// A client whose answers take so long, in microseconds, is near.
+const NEAR: Range<u32> = 1..1000;
+
+/// The send buffer for long responses that are copied to near clients, in bytes. What the kernel
+/// would choose is meant for long ways: so much leaves the processor's caches before the client
+/// has read it.
+const NEAR_BUFFER: i32 = 512 * 1024;
+
 /// From how many bytes on a response is long.
 const LONG: u64 = 1024 * 1024;
-
-/// How much is sent before others get their turn where `sendfile_max_chunk` is `chunk`.
-pub fn turn(chunk: u64) -> u64 {
-    match chunk {
-        0 => TURN,
-        chunk => chunk.min(TURN),
-    }
-}
 
 /// How a read ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -244,6 +245,7 @@ impl Wire {
     /// As [`Wire::flush`].
     pub async fn send_behind(&self, bytes: &[u8], done: &mut u64) -> Result<(), Broken> {
         let length = bytes.len() as u64;
+        self.fit_send_buffer(length);
         self.send_in_turns(length, 0, done, |from, count| {
             let part = &bytes[from as usize..][..count];
             self.behind_output(|output| {
@@ -267,6 +269,7 @@ impl Wire {
         done: &mut u64,
     ) -> Result<(), Broken> {
         let length = range.end - range.start;
+        self.fit_send_buffer(length);
         self.send_in_turns(length, chunk, done, |from, count| {
             // What is mapped has an address, so this is no loss.
             let offset = (range.start + from) as usize;
@@ -274,6 +277,30 @@ impl Wire {
                 let io = &self.connection.io;
                 io.try_send_mapped(output, file, offset, count)
             })
+        })
+        .await
+    }
+
+    /// Sends a range of a file after all output; `chunk` bytes at most before others get
+    /// their turn. `done` counts what was sent.
+    ///
+    /// # Errors
+    /// As [`Wire::flush`], and a file that has become shorter.
+    pub async fn send_file(
+        &self,
+        file: BorrowedFd<'_>,
+        range: Range<u64>,
+        chunk: u64,
+        done: &mut u64,
+    ) -> Result<(), Broken> {
+        self.push(true).await?;
+        let length = range.end - range.start;
+        self.send_in_turns(length, chunk, done, |from, count| {
+            let mut offset = range.start + from;
+            match self.connection.io.try_sendfile(file, &mut offset, count) {
+                Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+                sent => sent,
+            }
         })
         .await
     }
@@ -288,10 +315,10 @@ impl Wire {
         done: &mut u64,
         mut attempt: impl FnMut(u64, usize) -> io::Result<usize>,
     ) -> Result<(), Broken> {
-        if length > LONG {
-            fit_send_buffer(&self.connection);
-        }
-        let most = turn(chunk);
+        let most = match chunk {
+            0 => TURN,
+            chunk => chunk.min(TURN),
+        };
         while *done < length {
             if length > most {
                 event::give_way().await;
@@ -305,6 +332,20 @@ impl Wire {
         Ok(())
     }
 
+    /// Makes the send buffer small if a long response is copied to a client that is near, unless
+    /// `sndbuf` says how large it is.
+    fn fit_send_buffer(&self, length: u64) {
+        if length <= LONG {
+            return;
+        }
+        let socket = self.connection.io.fd();
+        let is_near = || socket::tcp_info(socket).is_ok_and(|info| NEAR.contains(&info.min_rtt));
+        if !socket::has_fixed_send_buffer(socket) && is_near() {
+            // It is as good with the size it has, only not as quick.
+            let _ = socket::send_buffer(socket, NEAR_BUFFER);
+        }
+    }
+
     /// Has `send` send the output and perhaps something behind it; the result counts only that.
     fn behind_output(&self, send: impl FnOnce(&[u8]) -> io::Result<usize>) -> io::Result<usize> {
         let mut output = self.buffers.output.borrow_mut();
@@ -315,10 +356,7 @@ impl Wire {
     }
 
     /// Sees to it that sending can go on after `error`: waits if the socket is full.
-    ///
-    /// # Errors
-    /// As [`Wire::flush`], and a file that has become shorter.
-    pub async fn overcome(&self, error: io::Error) -> Result<(), Broken> {
+    async fn overcome(&self, error: io::Error) -> Result<(), Broken> {
         match error.kind() {
             io::ErrorKind::Interrupted => return Ok(()),
             io::ErrorKind::WouldBlock => {
