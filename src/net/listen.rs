@@ -2,7 +2,6 @@
 //!
 //! Messages go to the error log as they arise, in nginx's words.
 
-use std::ffi::CStr;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -398,11 +397,6 @@ pub fn open(options: &ListenOptions) -> Result<Socket, ListenError> {
     Ok(socket)
 }
 
-/// How connections within the machine avoid congestion, of which there is none: every kernel has
-/// this algorithm, any user may choose it, and unlike BBR it does not hold back what could go out
-/// at once, by a timer for each packet.
-const UNPACED: &CStr = c"reno";
-
 /// Sets what a configuration may change about a socket that is open already. A failure is reported
 /// and otherwise ignored.
 fn configure(socket: &Socket, options: &ListenOptions, log: &ErrorLog) {
@@ -439,11 +433,7 @@ fn configure(socket: &Socket, options: &ListenOptions, log: &ErrorLog) {
     report(socket::listen(fd, backlog), log, || {
         format!("listen() to {address}, backlog {backlog}")
     });
-    if let Some(ip) = address.ip() {
-        if ip.is_loopback() {
-            // If it fails, they do as the system has it.
-            let _ = socket::congestion_control(fd, UNPACED);
-        }
+    if address.ip().is_some() {
         // Connections inherit it, which saves each of them a call.
         done("TCP_NODELAY", socket::no_delay(fd, true));
         let seconds = if options.deferred { DEFER_SECONDS } else { 0 };

@@ -11,9 +11,9 @@ pub use addr::Addr;
 pub(in crate::sys) use data::send_slices;
 pub use data::{peek, recv, send, sendfile, writev};
 pub use options::{
-    TcpInfo, congestion_control, cork, defer_accept, error, fast_open, has_fixed_send_buffer,
-    keep_alive, keep_alive_times, kind, linger_reset, no_delay, receive_buffer, reuse_addr,
-    reuse_port, send_buffer, tcp_info, v6_only,
+    TcpInfo, cork, defer_accept, error, fast_open, has_fixed_send_buffer, keep_alive,
+    keep_alive_times, kind, linger_reset, no_delay, receive_buffer, reuse_addr, reuse_port,
+    send_buffer, tcp_info, v6_only,
 };
 
 pub use rights::{message_pair, receive_message, send_message};

@@ -1,7 +1,6 @@
 //! Socket options, one function each.
 
 use crate::sys::check;
-use std::ffi::CStr;
 use std::io;
 use std::mem::{self, MaybeUninit};
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -33,9 +32,6 @@ fn get<T: Copy>(
     })?;
     Ok(value)
 }
-
-/// The room that the kernel has for an algorithm's name (TCP_CA_NAME_MAX).
-const CONGESTION_NAME: usize = 16;
 
 /// SO_REUSEADDR: bind although old connections linger in TIME_WAIT.
 pub fn reuse_addr(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
@@ -137,17 +133,6 @@ pub fn no_delay(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
         libc::TCP_NODELAY,
         libc::c_int::from(on),
     )
-}
-
-/// TCP_CONGESTION: by which algorithm, as the kernel names them, the connection avoids congestion;
-/// accepted sockets inherit it from the listener.
-pub fn congestion_control(fd: BorrowedFd<'_>, algorithm: &CStr) -> io::Result<()> {
-    let mut name = [0_u8; CONGESTION_NAME];
-    let bytes = algorithm.to_bytes();
-    let room = name.get_mut(..bytes.len());
-    room.ok_or(io::ErrorKind::InvalidInput)?
-        .copy_from_slice(bytes);
-    set(fd, libc::IPPROTO_TCP, libc::TCP_CONGESTION, name)
 }
 
 /// TCP_CORK (`tcp_nopush`).
