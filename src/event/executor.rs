@@ -149,7 +149,7 @@ pub fn occasion() -> u64 {
 }
 
 /// Something has happened that may have changed what was seen, or may have come after such a
-/// change: a request that does more than read, one that may have begun within this turn.
+/// change: a request that does more than read, one that may have been sent within this turn.
 pub fn new_occasion() {
     THREAD.with(|thread| thread.occasion.set(thread.occasion.get() + 1));
 }

@@ -135,6 +135,20 @@ fn a_request_may_come_byte_by_byte() {
 }
 
 #[test]
+fn who_ends_his_half_gets_what_was_answered() {
+    let server = echo("");
+    for (requests, rest) in [(1, "\r\n"), (1, "GET /ec"), (2, "GET /echo HTTP/1.1\r\nHo")] {
+        let mut client = server.connect();
+        let whole = "GET /echo HTTP/1.1\r\nHost: a\r\n\r\n".repeat(requests);
+        client.send(whole + rest).finish();
+        for _ in 0..requests {
+            assert_eq!(client.response().text(), "GET /echo on a", "{rest:?}");
+        }
+        assert_closed(client);
+    }
+}
+
+#[test]
 fn a_head_response_is_a_get_response_without_its_body() {
     let server = echo("");
     for path in ["/file", "/missing"] {

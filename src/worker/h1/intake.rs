@@ -66,6 +66,7 @@ pub async fn next(wire: &Wire, memory: &mut Memory, first: bool) -> Intake {
         server: &connection.listener.default,
         request: memory.take_request(),
         started: None,
+        in_pieces: false,
     };
     let fault = match reading.finish(wire).await {
         Head::Complete => None,
@@ -108,6 +109,8 @@ struct Reading<'a> {
     request: Box<Request>,
     /// When its first byte came.
     started: Option<Moment>,
+    /// Whether its first bytes were read without its last.
+    in_pieces: bool,
 }
 
 impl Reading<'_> {
@@ -153,10 +156,17 @@ impl Reading<'_> {
         self.started.get_or_insert_with(Moment::now);
         let head = &mut self.request.head;
         let (used, head) = match head.parse(input, &self.server.settings.head) {
-            Parse::Incomplete => return (0, None),
+            Parse::Incomplete => {
+                self.in_pieces = true;
+                return (0, None);
+            }
             Parse::Done { consumed } => (consumed, Head::Complete),
             Parse::Error(error) => (input.len(), Head::Wrong(error)),
         };
+        if self.in_pieces {
+            // Its last bytes may have been sent after others had things looked at in this turn.
+            event::new_occasion();
+        }
         self.request.bytes.extend_from_slice(&input[..used]);
         (used, Some(head))
     }

@@ -62,7 +62,8 @@ async fn requests(wire: &Wire, memory: &mut Memory) -> After {
         let (arrival, fault) = match counted::<READING, _>(pin!(next)).await {
             Intake::Request(arrival, fault) => (arrival, fault),
             Intake::Nothing(idle) => return flushed(wire, After::Idle(idle)).await,
-            Intake::Gone => return After::Close,
+            // What was answered before still goes out: its client may only have ended its half.
+            Intake::Gone => return flushed(wire, After::Close).await,
         };
         let mut exchange = arrival.exchange(wire, memory);
         match intake::admit(wire, &mut exchange, fault) {
@@ -73,8 +74,9 @@ async fn requests(wire: &Wire, memory: &mut Memory) -> After {
             }
             Err(Unserved::Lost(status)) => {
                 exchange.set_response(Response::new(status));
+                let after = flushed(wire, After::Close).await;
                 finish(wire, &exchange);
-                return After::Close;
+                return after;
             }
         }
         let served = counted::<WRITING, _>(pin!(serve(wire, &mut exchange))).await;
