@@ -61,7 +61,7 @@ impl Master {
             });
         // The sockets of other workers close.
         drop(generation);
-        let _kept = previous.map(leave);
+        let _unfreed = previous.map(leave);
         let served = ready.and_then(|assignment| {
             promise.keep();
             serve(assignment, &log)
@@ -124,10 +124,11 @@ impl Master {
     }
 }
 
-/// Closes what is open of the configuration before. The rest of it is not freed: its memory is the
-/// master's, too, and would be copied for that.
+/// Closes the sockets and log files of the configuration before, and lets go of its starter. The
+/// rest is not freed: its memory is the master's, too, and would be copied for that.
 fn leave(previous: Generation) -> Rc<Runtime> {
     previous.runtime.logs.close();
+    previous.runtime.starter.close();
     previous.runtime
 }
 

@@ -874,6 +874,9 @@ fn scripts_run_as_the_user_of_their_site() {
     assert!(server.get("/cgi-bin/who").text().starts_with("daemon\n"));
     server.reload();
     assert!(server.get("/cgi-bin/who").text().starts_with("daemon\n"));
+    // Each configuration has a helper of its own, which ends with it.
+    let helpers = || children(server.pid()).into_iter().filter(is_starter);
+    eventually("the end of the helper before", || helpers().count() == 1);
 }
 
 /// The title a process has given itself.

@@ -106,6 +106,7 @@ fn a_reload_cuts_no_download() {
     let old = server.wait_for_workers(1);
     let client = downloading(&server);
     let mut half = server.connect();
+    assert_eq!(half.get("/").text(), "old", "the old worker has it");
     half.send("GET / HTTP/1.1\r\n");
     server.reconfigure(|text| text.replace("200 old", "200 new"));
     server.reload();

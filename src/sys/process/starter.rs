@@ -82,6 +82,11 @@ impl Starter {
         was_helper
     }
 
+    /// Lets go of the helper, which ends when all who could ask it have.
+    pub fn close(&self) {
+        self.ends.take();
+    }
+
     /// Asks for a program's start as the account of that number. What becomes of it is told over
     /// the socket: [`start_of`] first, [`end_of`] last.
     ///

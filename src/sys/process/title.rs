@@ -27,8 +27,10 @@ pub fn claim_title() -> io::Result<()> {
 }
 
 /// From the first argument to the end of the environment, which follows the arguments and is
-/// followed by the name of the file that was executed.
+/// followed by the name of the file that was executed. Without arguments the C library's name of
+/// the program lies elsewhere.
 fn area() -> Option<(usize, usize)> {
+    std::env::args_os().next()?;
     // SAFETY: the C library sets it before `main` and never again.
     let start = unsafe { program_invocation_name } as usize;
     // SAFETY: the call takes an integer.
