@@ -12,6 +12,9 @@ use crate::log::level::Level;
 
 thread_local!(static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) });
 
+/// The memory of a path longer than this is not kept.
+const LARGEST_KEPT: usize = 4 * 1024;
+
 /// A file's path, in memory that is used again and again.
 #[derive(Debug)]
 pub struct FilePath(Vec<u8>);
@@ -27,8 +30,10 @@ impl FilePath {
 impl Drop for FilePath {
     fn drop(&mut self) {
         let path = std::mem::take(&mut self.0);
-        // While the thread ends, memory is needed no more.
-        let _ = SPARE.try_with(|spare| spare.set(path));
+        if path.capacity() <= LARGEST_KEPT {
+            // While the thread ends, memory is needed no more.
+            let _ = SPARE.try_with(|spare| spare.set(path));
+        }
     }
 }
 

@@ -192,6 +192,7 @@ impl Response {
     /// Says that parts of the body can't be had, because it is made while it is sent.
     pub fn forbid_ranges(&mut self) {
         self.ranges = false;
+        self.accepts_ranges = false;
         self.headers.remove(b"Accept-Ranges");
     }
 

@@ -14,7 +14,8 @@ struct Node<V> {
     older: usize,
 }
 
-/// A map in order of use; every operation takes constant time.
+/// A map in order of use; every operation takes constant time. It is hashed quickly rather than
+/// safely against keys that were chosen to collide: its owner keeps it small.
 pub struct Lru<V> {
     index: HashMap<Rc<[u8]>, usize, RandomState>,
     nodes: Vec<Option<Node<V>>>,

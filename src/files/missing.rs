@@ -1,5 +1,7 @@
 //! Paths at which nothing was found on the present occasion: who asks again is told so at once.
 
+use std::ops::Range;
+
 use super::{FileError, Symlinks, Want};
 use crate::event;
 
@@ -17,8 +19,8 @@ pub struct Missing {
 
 /// One look-up that found nothing.
 struct Look {
-    /// Where its path ends; it begins where the one before it ends.
-    end: usize,
+    /// Where its path is.
+    path: Range<usize>,
     want: Want,
     symlinks: Symlinks,
     error: FileError,
@@ -30,12 +32,10 @@ impl Missing {
         if self.looks.is_empty() || self.occasion != event::occasion() {
             return None;
         }
-        let mut start = 0;
-        let same = self.looks.iter().find(|look| {
-            let range = std::mem::replace(&mut start, look.end)..look.end;
-            look.want == want && look.symlinks == symlinks && self.paths[range] == *path
-        });
-        same.map(|look| &look.error)
+        let is_same = |look: &&Look| {
+            look.want == want && look.symlinks == symlinks && self.paths[look.path.clone()] == *path
+        };
+        self.looks.iter().find(is_same).map(|look| &look.error)
     }
 
     /// Remembers that nothing was found.
@@ -46,9 +46,10 @@ impl Missing {
             self.paths.clear();
             self.looks.clear();
         }
+        let start = self.paths.len();
         self.paths.extend_from_slice(path);
         self.looks.push(Look {
-            end: self.paths.len(),
+            path: start..self.paths.len(),
             want,
             symlinks,
             error: error.clone(),

@@ -1,7 +1,8 @@
 //! Open files and what is known of them: look-ups by path, cached as `open_file_cache` says.
 //!
-//! Without that directive a small cache still keeps what was learned, and one `stat` a
-//! look-up makes sure it is true; with it, `open_file_cache_valid` decides when to look again.
+//! Without that directive a small cache still keeps what was learned, and one `stat` an occasion
+//! makes sure it is true; with it, `open_file_cache_valid` decides when to look again. That a path
+//! leads nowhere is remembered for the occasion.
 
 mod cache;
 mod lru;

@@ -42,11 +42,6 @@ impl Marks {
         Marks(self.0 | other.0)
     }
 
-    /// Whether there are any.
-    pub fn any(self) -> bool {
-        self.0 & MARKS != 0
-    }
-
     /// The place of the first marked byte.
     pub fn first(self) -> Option<usize> {
         let marks = self.0 & MARKS;
@@ -86,7 +81,6 @@ mod tests {
             prop_assert_eq!(word.beyond_ascii().first(), place(&|other| other > 127));
             let either = word.below(limit).or(word.equal(byte));
             prop_assert_eq!(either.first(), place(&|other| other < limit || other == byte));
-            prop_assert_eq!(either.any(), either.first().is_some());
         }
 
         #[test]

@@ -150,6 +150,7 @@ impl AccessFile {
         if buffer.lines.len() > buffer.options.size {
             let line = buffer.lines.split_off(start);
             self.write_out(buffer);
+            buffer.lines.shrink_to(buffer.options.size + ROOM);
             self.keep(buffer, &line);
         }
     }

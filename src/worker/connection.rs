@@ -52,7 +52,7 @@ impl Task {
         }
     }
 
-    /// Waits no longer than a retiring worker can; polling it puts that into effect.
+    /// Waits no longer than a retiring worker can, from when it is polled next.
     pub fn hurry(&mut self) {
         let server = &self.connection.listener.default;
         let most = event::now() + GRACE.max(server.base.core.keepalive_min_timeout);

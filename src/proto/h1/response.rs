@@ -1,6 +1,6 @@
 //! Writing the head of a response: the pieces it is put together from.
 
-use crate::http::{Headers, Status, date};
+use crate::http::{Headers, Status};
 
 /// What goes out when a client waits for it before it sends the body.
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -39,11 +39,6 @@ pub fn number_field(name: &[u8], value: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(b": ");
     number(value, out);
     out.extend_from_slice(b"\r\n");
-}
-
-/// Appends a header whose value is a time, given in seconds since 1970.
-pub fn date_field(name: &[u8], seconds: i64, out: &mut Vec<u8>) {
-    field(name, &date::format(seconds), out);
 }
 
 /// Appends all headers in order.
@@ -85,13 +80,13 @@ mod tests {
         headers.append("X", "y");
         status_line(Status::MOVED_TEMPORARILY, &mut out);
         number_field(b"Content-Length", 0, &mut out);
-        date_field(b"Last-Modified", 784_111_777, &mut out);
+        field(b"X-Name", b"value", &mut out);
         fields(&headers, &mut out);
         end(&mut out);
         assert_eq!(
             String::from_utf8_lossy(&out),
             "HTTP/1.1 302 Moved Temporarily\r\nContent-Length: 0\r\n\
-             Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\nX: y\r\n\r\n"
+             X-Name: value\r\nX: y\r\n\r\n"
         );
     }
 
