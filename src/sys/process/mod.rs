@@ -52,11 +52,13 @@ pub fn fork() -> io::Result<Fork> {
 }
 
 /// How many threads this process has: as many as the folder of them has folders. Besides those, its
-/// own name and the one within itself lead to it.
+/// own name and the one within itself lead to it. Where links are not counted, folders are.
 fn threads() -> io::Result<u64> {
-    Ok(std::fs::metadata("/proc/self/task")?
-        .nlink()
-        .saturating_sub(2))
+    const FOLDER: &str = "/proc/self/task";
+    match std::fs::metadata(FOLDER)?.nlink() {
+        ..3 => Ok(std::fs::read_dir(FOLDER)?.count() as u64),
+        links => Ok(links - 2),
+    }
 }
 
 /// Goes on in a child that is detached from the terminal, while the parent exits with 0.
