@@ -107,7 +107,8 @@ impl Io {
         let outcome = with_reactor_for(|reactor, task, now| {
             let key = self.registration.enter(reactor, self.fd.as_raw_fd());
             if anew {
-                reactor.forget(key, wait);
+                // What came true of it earlier, while nobody looked, may be so no more.
+                reactor.end(key, wait);
             }
             reactor.check(key, wait, task, deadline, now)
         });

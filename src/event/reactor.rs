@@ -327,11 +327,6 @@ impl Reactor {
         self.wheel.set(index, tick);
     }
 
-    /// Forgets what came true of a wait that nobody has looked at since.
-    pub(super) fn forget(&mut self, key: Key, wait: Wait) {
-        self.sources[key.index as usize].end(wait);
-    }
-
     /// Ends a wait: nobody wants its condition any more. What is armed stays so until it
     /// fires, and so does the timer.
     pub(super) fn end(&mut self, key: Key, wait: Wait) {

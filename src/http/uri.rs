@@ -12,23 +12,12 @@ pub struct Uri {
     pub raw_path: Span,
     /// Where the arguments lie in the target, without the `?`; empty if there are none.
     pub args: Span,
-    /// The path is to be used as it was sent; otherwise its normal form was written out.
+    /// The path is in its normal form as it was sent.
     pub plain: bool,
     /// There was a `%XX` in the path.
     pub quoted: bool,
     /// There was a `+` in the path.
     pub plus: bool,
-}
-
-impl Uri {
-    /// The normalised path: a part of `target`, or what [`parse`] wrote to `decoded`.
-    pub fn path<'a>(&self, target: &'a [u8], decoded: &'a [u8]) -> &'a [u8] {
-        if self.plain {
-            self.raw_path.of(target)
-        } else {
-            decoded
-        }
-    }
 }
 
 /// The target cannot be normalised: a wrong `%XX`, `%00`, or `..` leading out of the root.
@@ -37,18 +26,17 @@ pub struct InvalidUri;
 
 /// Splits a target (`/path?args`, or `?args` behind a bare host) and normalises its path.
 ///
-/// A path with nothing to decode or resolve stays where it is and costs one scan; otherwise its
-/// normal form replaces the content of `decoded`: `%XX` decoded, `.` and `..` resolved, repeated
-/// slashes merged unless `merge_slashes` is off, the fragment dropped.
-pub fn parse(target: &[u8], merge_slashes: bool, decoded: &mut Vec<u8>) -> Result<Uri, InvalidUri> {
+/// The path in its normal form replaces the content of `path`: `%XX` decoded, `.` and `..` resolved,
+/// repeated slashes merged unless `merge_slashes` is off, the fragment dropped. One with nothing to
+/// decode or resolve costs one scan.
+pub fn parse(target: &[u8], merge_slashes: bool, path: &mut Vec<u8>) -> Result<Uri, InvalidUri> {
     let mut uri = inspect(target);
-    if !uri.plain {
-        normalise(
-            &target[uri.raw_path.range()],
-            merge_slashes,
-            decoded,
-            &mut uri,
-        )?;
+    let raw = uri.raw_path.of(target);
+    if uri.plain {
+        path.clear();
+        path.extend_from_slice(raw);
+    } else {
+        normalise(raw, merge_slashes, path, &mut uri)?;
     }
     Ok(uri)
 }
@@ -203,12 +191,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn normal(target: &[u8], merge: bool) -> Result<(Vec<u8>, Vec<u8>), InvalidUri> {
-        let mut decoded = Vec::new();
-        let uri = parse(target, merge, &mut decoded)?;
-        Ok((
-            uri.path(target, &decoded).to_vec(),
-            uri.args.of(target).to_vec(),
-        ))
+        let mut path = Vec::new();
+        let uri = parse(target, merge, &mut path)?;
+        Ok((path, uri.args.of(target).to_vec()))
     }
 
     #[test]

@@ -127,9 +127,9 @@ fn local(exchange: &Exchange, uri: &[u8]) -> Option<Vec<u8>> {
             &uri[slash..]
         }
     };
-    let mut decoded = Vec::new();
-    let uri = uri::parse(target, true, &mut decoded).ok()?;
-    Some(uri.path(target, &decoded).to_vec())
+    let mut path = Vec::new();
+    uri::parse(target, true, &mut path).ok()?;
+    Some(path)
 }
 
 struct Reader<'a> {

@@ -132,10 +132,8 @@ impl Site {
         request.host = b"site".to_vec();
         let server = Rc::clone(&self.listener.default);
         let mut exchange = Exchange::new(request, self.connection(), server, Moment(0));
-        let mut decoded = Vec::new();
         let target = exchange.request.target().to_vec();
-        let uri = uri::parse(&target, true, &mut decoded).unwrap();
-        exchange.path = uri.path(&target, &decoded).to_vec();
+        let uri = uri::parse(&target, true, &mut exchange.path).unwrap();
         exchange.args = uri.args.of(&target).to_vec();
         exchange
     }

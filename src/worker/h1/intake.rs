@@ -342,9 +342,6 @@ fn read_path(exchange: &mut Exchange) -> Result<(), Refusal> {
         path.clear();
         return Err(refusal(Status::BAD_REQUEST, "client sent invalid request"));
     };
-    if uri.plain {
-        path.extend_from_slice(uri.raw_path.of(target));
-    }
     args.extend_from_slice(uri.args.of(target));
     Ok(())
 }
