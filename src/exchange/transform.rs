@@ -5,11 +5,15 @@ use std::collections::VecDeque;
 use std::io;
 
 use super::{Body, FileBody, LocalBoxFuture, Piece, ResponseStream};
+use crate::event;
 use crate::http::Text;
 use crate::sys::fs::pread;
 
 /// How much of a file is read at once.
 const READ_SIZE: u64 = 32 * 1024;
+
+/// How much of files is read before others get their turn: what is made of it may take long.
+const TURN: u64 = 4 * READ_SIZE;
 
 /// Turns bytes into others, as they come.
 pub trait Transform {
@@ -64,12 +68,16 @@ impl Body {
 }
 
 /// Any body, read as bytes.
-pub struct BodyReader(Body);
+pub struct BodyReader {
+    body: Body,
+    /// How much of files was read since others had their turn.
+    read: u64,
+}
 
 impl BodyReader {
     /// A reader of all of `body`.
     pub fn new(body: Body) -> BodyReader {
-        BodyReader(body)
+        BodyReader { body, read: 0 }
     }
 
     /// The next bytes; `None` at the end.
@@ -77,7 +85,11 @@ impl BodyReader {
     /// # Errors
     /// A file can't be read or has become shorter, or the body's stream broke.
     pub async fn next(&mut self) -> Option<io::Result<Text>> {
-        let piece = match &mut self.0 {
+        if self.read >= TURN {
+            self.read = 0;
+            event::give_way().await;
+        }
+        let piece = match &mut self.body {
             Body::Stream(stream) => match stream.next().await? {
                 Ok(Piece::Bytes(bytes)) => return Some(Ok(bytes)),
                 Ok(Piece::File(file)) if file.length <= READ_SIZE => Piece::File(file),
@@ -94,30 +106,30 @@ impl BodyReader {
 
     /// What was not read yet.
     pub fn into_body(self) -> Body {
-        self.0
+        self.body
     }
 
     /// Whether its bytes should not be held back.
     pub fn is_unbuffered(&self) -> bool {
-        matches!(&self.0, Body::Stream(stream) if stream.is_unbuffered())
+        matches!(&self.body, Body::Stream(stream) if stream.is_unbuffered())
     }
 
     /// Has a large file that a stream brought read part by part.
     async fn open_up(&mut self, large: Piece) -> Option<io::Result<Text>> {
-        let rest = std::mem::take(&mut self.0);
-        self.0 = Body::chain([Body::Pieces(split(large)), rest]);
+        let rest = std::mem::take(&mut self.body);
+        self.body = Body::chain([Body::Pieces(split(large)), rest]);
         Box::pin(self.next()).await
     }
 
     /// Takes the first piece of a body that is no stream.
     fn pop(&mut self) -> Option<Piece> {
-        let (piece, rest) = match std::mem::take(&mut self.0) {
+        let (piece, rest) = match std::mem::take(&mut self.body) {
             Body::Empty | Body::Page | Body::Stream(_) => return None,
             Body::Bytes(bytes) => (Piece::Bytes(bytes), Body::Empty),
             Body::File(file) => (Piece::File(file), Body::Empty),
             Body::Pieces(mut pieces) => (pieces.pop_front()?, Body::Pieces(pieces)),
         };
-        self.0 = rest;
+        self.body = rest;
         Some(piece)
     }
 
@@ -138,10 +150,11 @@ impl BodyReader {
         if pread(fd, &mut bytes, length as usize, file.offset)? as u64 != length {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
+        self.read += length;
         file.offset += length;
         file.length -= length;
         if file.length > 0 {
-            self.0 = match std::mem::take(&mut self.0) {
+            self.body = match std::mem::take(&mut self.body) {
                 Body::Pieces(mut pieces) => {
                     pieces.push_front(Piece::File(file));
                     Body::Pieces(pieces)
@@ -243,7 +256,7 @@ impl<T: Transform> ResponseStream for Transformed<T> {
     fn remaining(&self) -> Option<u64> {
         let known = self
             .source
-            .0
+            .body
             .len()
             .filter(|_| self.transform.keeps_length())?;
         Some(known + (self.input.len() - self.taken) as u64)
@@ -251,5 +264,56 @@ impl<T: Transform> ResponseStream for Transformed<T> {
 
     fn is_unbuffered(&self) -> bool {
         self.source.is_unbuffered()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::{CacheSettings, FileCache, Symlinks, Want};
+    use std::cell::Cell;
+    use std::io::Write;
+    use std::os::unix::ffi::OsStrExt;
+    use std::rc::Rc;
+
+    fn file_of(length: u64) -> FileBody {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(&vec![b'x'; length as usize]).unwrap();
+        let path = file.path().as_os_str().as_bytes();
+        let cache = FileCache::new(CacheSettings::default());
+        let found = cache.look_up(path, Want::Open, Symlinks::default());
+        FileBody {
+            file: found.unwrap(),
+            offset: 0,
+            length,
+        }
+    }
+
+    /// How often another task has its turn while a file of that length is read.
+    fn interruptions(length: u64) -> u32 {
+        let mut reader = BodyReader::new(Body::File(file_of(length)));
+        let turns = Rc::new(Cell::new(0));
+        event::block_on(async move {
+            let count = Rc::clone(&turns);
+            event::spawn(async move {
+                loop {
+                    count.set(count.get() + 1);
+                    event::yield_now().await;
+                }
+            });
+            let mut read = 0;
+            while let Some(bytes) = reader.next().await {
+                read += bytes.unwrap().len() as u64;
+            }
+            assert_eq!(read, length);
+            turns.get()
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn reading_a_long_file_lets_others_have_their_turn() {
+        assert_eq!(interruptions(READ_SIZE), 0);
+        assert!(interruptions(8 * TURN) >= 7);
     }
 }

@@ -6,7 +6,7 @@ use std::io;
 use super::Broken;
 use super::head::{self, Delimiter};
 use super::pace::Pace;
-use super::wire::Wire;
+use super::wire::{PIECE, TURN, Wire};
 use crate::event;
 use crate::exchange::{Body, Exchange, FileBody, Piece, Response, ResponseStream};
 use crate::files::is_settled;
@@ -17,9 +17,6 @@ use crate::worker::is_retiring;
 
 /// Bodies up to this length are copied behind the head, so that both leave in one system call.
 const COPY_LIMIT: u64 = 16 * 1024;
-
-/// How much of a file is read at once where sendfile is off.
-const READ_SIZE: u64 = 64 * 1024;
 
 /// Sends the exchange's response; the last bytes may stay in the output until the next flush.
 pub async fn send(wire: &Wire, exchange: &mut Exchange) -> Result<(), Broken> {
@@ -279,9 +276,13 @@ async fn send_file(
             (None, None) => Err(Broken),
         };
     }
+    let is_long = body.length > TURN;
     while body.length > 0 {
+        if is_long && done.is_multiple_of(TURN) {
+            event::give_way().await;
+        }
         let part = FileBody {
-            length: body.length.min(READ_SIZE),
+            length: body.length.min(PIECE),
             ..body.clone()
         };
         copy_file(wire, exchange, &part)?;

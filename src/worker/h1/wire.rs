@@ -21,9 +21,14 @@ const READ_SIZE: usize = 16 * 1024;
 /// Output beyond this is sent before more is made.
 const HIGH_WATER: usize = 64 * 1024;
 
+/// How much is copied to the kernel at once, in bytes: no more than a client that has not yet
+/// received much has room for. What is beyond its window would be sent when the client makes
+/// room: by timers and acknowledgements, which take longer than another call.
+pub const PIECE: u64 = 96 * 1024;
+
 /// How much of a long response is sent before others get their turn, in bytes: some 50
 /// microseconds' work.
-const TURN: u64 = 512 * 1024;
+pub const TURN: u64 = 5 * PIECE;
 
 /// A client whose answers take so long, in microseconds, is near.
 const NEAR: Range<u32> = 1..1000;
@@ -239,14 +244,15 @@ impl Wire {
         Ok(())
     }
 
-    /// Sends `bytes` behind the output there is, without copying them; `done` counts what was sent.
+    /// Sends `bytes` behind the output there is, without copying them there; `done` counts what was
+    /// sent.
     ///
     /// # Errors
     /// As [`Wire::flush`].
     pub async fn send_behind(&self, bytes: &[u8], done: &mut u64) -> Result<(), Broken> {
         let length = bytes.len() as u64;
         self.fit_send_buffer(length);
-        self.send_in_turns(length, 0, done, |from, count| {
+        self.send_in_turns(length, TURN, PIECE, done, |from, count| {
             let part = &bytes[from as usize..][..count];
             self.behind_output(|output| {
                 let slices = [IoSlice::new(output), IoSlice::new(part)];
@@ -270,7 +276,7 @@ impl Wire {
     ) -> Result<(), Broken> {
         let length = range.end - range.start;
         self.fit_send_buffer(length);
-        self.send_in_turns(length, chunk, done, |from, count| {
+        self.send_in_turns(length, chunk, PIECE, done, |from, count| {
             // What is mapped has an address, so this is no loss.
             let offset = (range.start + from) as usize;
             self.behind_output(|output| {
@@ -295,7 +301,7 @@ impl Wire {
     ) -> Result<(), Broken> {
         self.push(true).await?;
         let length = range.end - range.start;
-        self.send_in_turns(length, chunk, done, |from, count| {
+        self.send_in_turns(length, chunk, TURN, done, |from, count| {
             let mut offset = range.start + from;
             match self.connection.io.try_sendfile(file, &mut offset, count) {
                 Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
@@ -306,26 +312,33 @@ impl Wire {
     }
 
     /// Calls `attempt` until `length` bytes are done: with how many are already, and how many may
-    /// be sent now, `chunk` at most; it says how many were. What is long gives way to others before
-    /// each attempt.
+    /// be sent now, `piece` at most; it says how many were. What is long gives way to others first,
+    /// and again after each turn: `chunk` bytes, if that is less than a turn has and not 0.
     async fn send_in_turns(
         &self,
         length: u64,
         chunk: u64,
+        piece: u64,
         done: &mut u64,
         mut attempt: impl FnMut(u64, usize) -> io::Result<usize>,
     ) -> Result<(), Broken> {
-        let most = match chunk {
+        let turn = match chunk {
             0 => TURN,
             chunk => chunk.min(TURN),
         };
+        // What may still be sent in this turn.
+        let mut left = if length > turn { 0 } else { turn };
         while *done < length {
-            if length > most {
+            if left == 0 {
                 event::give_way().await;
+                left = turn;
             }
-            let count = (length - *done).min(most) as usize;
-            match attempt(*done, count) {
-                Ok(sent) => *done += sent as u64,
+            let count = (length - *done).min(left).min(piece);
+            match attempt(*done, count as usize) {
+                Ok(sent) => {
+                    *done += sent as u64;
+                    left -= sent as u64;
+                }
                 Err(error) => self.overcome(error).await?,
             }
         }
