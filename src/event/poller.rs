@@ -84,14 +84,22 @@ impl Poller {
     }
 
     /// Waits at most `timeout_ms` (-1: for ever). A signal ends the wait without events.
-    pub(super) fn wait(&mut self, events: &mut Vec<Event>, timeout_ms: i32) -> io::Result<()> {
+    pub(super) fn wait(&mut self, timeout_ms: i32) -> io::Result<()> {
         let result = match self {
-            Poller::Epoll(epoll) => epoll.wait(events, timeout_ms),
-            Poller::Scan(scan) => scan.wait(events, timeout_ms),
+            Poller::Epoll(epoll) => epoll.wait(timeout_ms),
+            Poller::Scan(scan) => scan.wait(timeout_ms),
         };
         match result {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
             result => result,
+        }
+    }
+
+    /// One of the events that the last wait has found, counted from 0.
+    pub(super) fn event(&self, number: usize) -> Option<Event> {
+        match self {
+            Poller::Epoll(epoll) => epoll.event(number),
+            Poller::Scan(scan) => scan.events.get(number).copied(),
         }
     }
 }
@@ -101,6 +109,7 @@ pub(super) struct Scan {
     watched: Vec<(Watched, Readiness)>,
     /// The same descriptors for poll(2), in the same order.
     fds: Vec<PollFd>,
+    events: Vec<Event>,
     use_select: bool,
 }
 
@@ -109,6 +118,7 @@ impl Scan {
         Scan {
             watched: Vec::new(),
             fds: Vec::new(),
+            events: Vec::new(),
             use_select,
         }
     }
@@ -141,20 +151,21 @@ impl Scan {
         Ok(())
     }
 
-    fn wait(&mut self, events: &mut Vec<Event>, timeout_ms: i32) -> io::Result<()> {
+    fn wait(&mut self, timeout_ms: i32) -> io::Result<()> {
+        self.events.clear();
         if self.use_select {
-            return self.select(events, timeout_ms);
+            return self.select(timeout_ms);
         }
         poll::poll(&mut self.fds, timeout_ms)?;
         for (slot, (at, _)) in self.fds.iter().zip(&self.watched) {
-            push(events, *at, slot.ready());
+            push(&mut self.events, *at, slot.ready());
         }
         Ok(())
     }
 
     /// select(2) reports neither hang-ups nor errors by themselves: a descriptor in such a
     /// state is readable and writable. Whether the peer has closed is learnt by peeking.
-    fn select(&mut self, events: &mut Vec<Event>, timeout_ms: i32) -> io::Result<()> {
+    fn select(&mut self, timeout_ms: i32) -> io::Result<()> {
         let (mut read, mut write, mut highest) = (FdSet::default(), FdSet::default(), -1);
         for (at, want) in &self.watched {
             if want.meets(Readiness::READ | Readiness::PEER_CLOSED) {
@@ -181,7 +192,7 @@ impl Scan {
             if write.contains(at.fd) {
                 ready |= Readiness::WRITE;
             }
-            push(events, *at, ready & (*want | Readiness::ERROR));
+            push(&mut self.events, *at, ready & (*want | Readiness::ERROR));
         }
         Ok(())
     }

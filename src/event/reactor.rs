@@ -79,7 +79,8 @@ impl Wait {
         }
     }
 
-    fn slot(self) -> usize {
+    /// The place of that bit.
+    fn place(self) -> usize {
         match self {
             Wait::Read | Wait::Timer => 0,
             Wait::Write => 1,
@@ -88,12 +89,10 @@ impl Wait {
     }
 }
 
-const WAITS: [Wait; 3] = [Wait::Read, Wait::Write, Wait::Hangup];
-
 struct Source {
     fd: RawFd,
     generation: u32,
-    /// The task that last waited, by [`Wait::slot`].
+    /// The task that last waited, by the place of the wait's bit.
     tasks: [TaskId; 3],
     wanted: Readiness,
     armed: Readiness,
@@ -109,6 +108,11 @@ impl Source {
     fn end(&mut self, wait: Wait) {
         self.wanted = self.wanted & !wait.bit();
         self.got = self.got & !wait.bit();
+    }
+
+    /// The tasks that last waited for `conditions`.
+    fn tasks_of(&self, conditions: Readiness) -> impl Iterator<Item = TaskId> {
+        conditions.places().map(|place| self.tasks[place])
     }
 }
 
@@ -128,7 +132,6 @@ pub(super) struct Reactor {
     sources: Vec<Source>,
     free: Vec<u32>,
     wheel: Wheel,
-    events: Vec<Event>,
     expired: Vec<u32>,
     /// The generation of a new place; differs from loop to loop.
     first_generation: u32,
@@ -148,7 +151,6 @@ impl Reactor {
             sources: Vec::with_capacity(capacity),
             free: Vec::new(),
             wheel: Wheel::new(tick_of(now)),
-            events: Vec::new(),
             expired: Vec::new(),
         })
     }
@@ -303,7 +305,7 @@ impl Reactor {
         } else if deadline.is_some_and(|deadline| deadline <= now) {
             Outcome::TimedOut
         } else {
-            source.tasks[wait.slot()] = task;
+            source.tasks[wait.place()] = task;
             if let Some(deadline) = deadline {
                 self.set_timer(index, wait, deadline, now);
             }
@@ -350,13 +352,13 @@ impl Reactor {
         timeout_ms: i32,
         wake: &mut impl FnMut(TaskId),
     ) -> io::Result<()> {
-        let mut events = std::mem::take(&mut self.events);
-        let result = self.poller.wait(&mut events, timeout_ms);
-        for event in events.drain(..) {
+        self.poller.wait(timeout_ms)?;
+        let mut number = 0;
+        while let Some(event) = self.poller.event(number) {
             self.deliver(event, wake);
+            number += 1;
         }
-        self.events = events;
-        result
+        Ok(())
     }
 
     fn deliver(&mut self, event: Event, wake: &mut impl FnMut(TaskId)) {
@@ -372,9 +374,7 @@ impl Reactor {
         let hits = if broken { wanted } else { wanted & event.ready };
         source.got |= hits;
         source.wanted = wanted & !hits;
-        for wait in WAITS.iter().filter(|wait| hits.meets(wait.bit())) {
-            wake(source.tasks[wait.slot()]);
-        }
+        source.tasks_of(hits).for_each(&mut *wake);
         let unwanted = event.ready & source.armed & !wanted;
         if broken && wanted == Readiness::NONE {
             self.abandon(index, wake);
@@ -410,9 +410,7 @@ impl Reactor {
         self.wheel.advance(tick_of(now), &mut expired);
         for index in expired.drain(..) {
             let source = &self.sources[index as usize];
-            for wait in WAITS.iter().filter(|wait| source.wanted.meets(wait.bit())) {
-                wake(source.tasks[wait.slot()]);
-            }
+            source.tasks_of(source.wanted).for_each(&mut *wake);
         }
         self.expired = expired;
     }

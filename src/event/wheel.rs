@@ -148,6 +148,9 @@ impl Wheel {
 
     /// Moves on to tick `to` and appends the expired nodes, now unlinked, to `expired`.
     pub(super) fn advance(&mut self, to: u32, expired: &mut Vec<u32>) {
+        if to == self.now {
+            return;
+        }
         while let Some(ticks) = self.next()
             && ahead(self.now.wrapping_add(ticks), to) <= 0
         {

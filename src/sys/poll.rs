@@ -34,6 +34,16 @@ impl Readiness {
     pub const fn meets(self, other: Readiness) -> bool {
         self.0 & other.0 != 0
     }
+
+    /// The places of its conditions, counted as they stand above: reading is 0.
+    pub fn places(self) -> impl Iterator<Item = usize> {
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            let place = left.trailing_zeros();
+            left &= left.checked_sub(1)?;
+            Some(place as usize)
+        })
+    }
 }
 
 impl BitOr for Readiness {
@@ -102,8 +112,10 @@ fn to_mask(ready: Readiness) -> libc::c_int {
 fn from_mask(mask: libc::c_int) -> Readiness {
     EPOLL_BITS
         .iter()
-        .filter(|(_, flag)| mask & flag != 0)
-        .fold(Readiness::NONE, |ready, (bit, _)| ready | *bit)
+        .fold(Readiness::NONE, |ready, (bit, flag)| {
+            // Without a branch, for this is asked of every event.
+            ready | Readiness(bit.0 * u8::from(mask & flag != 0))
+        })
 }
 
 /// How many events one wait collects at most.
@@ -113,6 +125,8 @@ const BATCH: usize = 512;
 pub struct Epoll {
     fd: OwnedFd,
     batch: Box<[MaybeUninit<libc::epoll_event>; BATCH]>,
+    /// How many events of the batch the last wait has brought.
+    count: usize,
 }
 
 impl Epoll {
@@ -123,6 +137,7 @@ impl Epoll {
         Ok(Epoll {
             fd,
             batch: Box::new([const { MaybeUninit::uninit() }; BATCH]),
+            count: 0,
         })
     }
 
@@ -164,23 +179,30 @@ impl Epoll {
         self.control(libc::EPOLL_CTL_DEL, fd, 0, 0)
     }
 
-    /// Waits at most `timeout_ms` (-1: for ever) and appends what it found to `events`.
-    pub fn wait(&mut self, events: &mut Vec<Event>, timeout_ms: i32) -> io::Result<()> {
+    /// Waits at most `timeout_ms` (-1: for ever); [`Epoll::event`] tells what it found.
+    ///
+    /// # Errors
+    /// Those of epoll_wait(2), an interruption among them; nothing was found then.
+    pub fn wait(&mut self, timeout_ms: i32) -> io::Result<()> {
+        self.count = 0;
         let room = self.batch.as_mut_ptr().cast();
         // SAFETY: `room` has space for BATCH events.
         let count = check(unsafe {
             libc::epoll_wait(self.fd.as_raw_fd(), room, BATCH as libc::c_int, timeout_ms)
         })?;
-        let filled = self.batch.iter().take(count.unsigned_abs() as usize);
-        events.extend(filled.map(|event| {
-            // SAFETY: the kernel initialised the first `count` events.
-            let event = unsafe { event.assume_init() };
-            Event {
-                token: event.u64,
-                ready: from_mask(event.events.cast_signed()),
-            }
-        }));
+        self.count = count.unsigned_abs() as usize;
         Ok(())
+    }
+
+    /// One of the events that the last wait has found, counted from 0.
+    pub fn event(&self, number: usize) -> Option<Event> {
+        let event = self.batch[..self.count].get(number)?;
+        // SAFETY: the kernel has initialised the first `count` events.
+        let event = unsafe { event.assume_init() };
+        Some(Event {
+            token: event.u64,
+            ready: from_mask(event.events.cast_signed()),
+        })
     }
 }
 
