@@ -2,22 +2,22 @@
 
 use std::rc::Rc;
 
-use super::plugs::Phase;
-use super::runner::{Verdict, ask, ask_each};
+use super::plugs::Handler;
+use super::runner::{Verdict, ask};
 use super::{Exchange, Response, Satisfy};
 use crate::event;
 use crate::http::Status;
 use crate::log::level::Level;
 
 /// Asks the access handlers: all must let the request pass, or one of them.
-pub(super) async fn check(exchange: &mut Exchange) -> Verdict {
+pub(super) async fn check(exchange: &mut Exchange, handlers: &[Rc<dyn Handler>]) -> Verdict {
     // What a subrequest asks for, the request above it may have.
     if exchange.depth > 0 {
         return Verdict::Next;
     }
     let verdict = match exchange.location.core.satisfy {
-        Satisfy::All => ask(exchange, Phase::Access).await,
-        Satisfy::Any => ask_for_one(exchange).await,
+        Satisfy::All => ask(exchange, handlers).await,
+        Satisfy::Any => ask_for_one(exchange, handlers).await,
     };
     if matches!(verdict, Verdict::Responded) && exchange.response().status == Status::UNAUTHORIZED {
         delay(exchange).await;
@@ -26,11 +26,10 @@ pub(super) async fn check(exchange: &mut Exchange) -> Verdict {
 }
 
 /// `satisfy any`: a refusal counts only if nobody grants access.
-async fn ask_for_one(exchange: &mut Exchange) -> Verdict {
-    let location = Rc::clone(&exchange.location);
+async fn ask_for_one(exchange: &mut Exchange, handlers: &[Rc<dyn Handler>]) -> Verdict {
     let mut refusal: Option<Response> = None;
-    for handler in location.handlers(Phase::Access) {
-        match ask_each(exchange, std::slice::from_ref(handler)).await {
+    for handler in handlers {
+        match ask(exchange, std::slice::from_ref(handler)).await {
             Verdict::Next => {}
             Verdict::Granted => return Verdict::Next,
             Verdict::Responded if is_refusal(exchange.response().status) => {

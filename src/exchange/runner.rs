@@ -4,6 +4,7 @@
 //! server rewrite → find location → rewrite → limits → access → precontent → content →
 //! (`error_page`) → filters. A reroute goes back to an earlier point, a bounded number of times.
 
+use std::future::Future;
 use std::rc::Rc;
 
 use super::plugs::{Handler, LocalBoxFuture, Phase, Step, Target};
@@ -22,6 +23,15 @@ enum Start {
     Rewrite,
 }
 
+/// The phases whose handlers are the location's.
+const LOCAL_PHASES: [Phase; 5] = [
+    Phase::Rewrite,
+    Phase::Preaccess,
+    Phase::Access,
+    Phase::Precontent,
+    Phase::Content,
+];
+
 /// What the handlers of a phase come to.
 pub(super) enum Verdict {
     Next,
@@ -32,8 +42,8 @@ pub(super) enum Verdict {
 }
 
 /// Runs the exchange until it has its response, filtered and ready to be framed.
-pub async fn run(exchange: &mut Exchange) {
-    run_from(exchange, Start::PostRead).await;
+pub fn run(exchange: &mut Exchange) -> impl Future<Output = ()> {
+    run_from(exchange, Start::PostRead)
 }
 
 /// Runs a subrequest until its response is known, which its variables then speak of, and returns
@@ -121,13 +131,15 @@ fn finish(exchange: &mut Exchange, mut response: Response) -> Option<Target> {
 
 async fn walk(exchange: &mut Exchange, start: Start) -> Verdict {
     if start == Start::PostRead && exchange.location.has_handlers(Phase::PostRead) {
-        match ask(exchange, Phase::PostRead).await {
+        let location = Rc::clone(&exchange.location);
+        match ask(exchange, location.handlers(Phase::PostRead)).await {
             Verdict::Next | Verdict::Granted => {}
             done => return done,
         }
     }
     if start <= Start::ServerRewrite && exchange.location.has_handlers(Phase::ServerRewrite) {
-        match ask(exchange, Phase::ServerRewrite).await {
+        let location = Rc::clone(&exchange.location);
+        match ask(exchange, location.handlers(Phase::ServerRewrite)).await {
             Verdict::Next | Verdict::Granted | Verdict::Reroute(Target::Rewritten) => {}
             done => return done,
         }
@@ -138,19 +150,15 @@ async fn walk(exchange: &mut Exchange, start: Start) -> Verdict {
         exchange.set_response(response);
         return Verdict::Responded;
     }
-    for phase in [
-        Phase::Rewrite,
-        Phase::Preaccess,
-        Phase::Access,
-        Phase::Precontent,
-        Phase::Content,
-    ] {
+    for &phase in &LOCAL_PHASES {
         if !exchange.location.has_handlers(phase) {
             continue;
         }
+        let location = Rc::clone(&exchange.location);
+        let handlers = location.handlers(phase);
         let verdict = match phase {
-            Phase::Access => access::check(exchange).await,
-            _ => ask(exchange, phase).await,
+            Phase::Access => access::check(exchange, handlers).await,
+            _ => ask(exchange, handlers).await,
         };
         if !matches!(verdict, Verdict::Next | Verdict::Granted) {
             return verdict;
@@ -159,14 +167,8 @@ async fn walk(exchange: &mut Exchange, start: Start) -> Verdict {
     Verdict::Next
 }
 
-/// Asks the handlers of a phase until one has something to say.
-pub(super) async fn ask(exchange: &mut Exchange, phase: Phase) -> Verdict {
-    let location = Rc::clone(&exchange.location);
-    ask_each(exchange, location.handlers(phase)).await
-}
-
 /// Asks `handlers` until one has something to say; what the last one said.
-pub(super) async fn ask_each(exchange: &mut Exchange, handlers: &[Rc<dyn Handler>]) -> Verdict {
+pub(super) async fn ask(exchange: &mut Exchange, handlers: &[Rc<dyn Handler>]) -> Verdict {
     let mut verdict = Verdict::Next;
     for handler in handlers {
         let answer = match at_once(handler.handle(exchange)) {
