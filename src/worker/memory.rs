@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::h1::Buffers;
-use crate::exchange::Request;
+use crate::exchange::{Exchange, Request};
 
 /// A request with a head, path or arguments larger than this is not kept.
 const LARGEST_HEAD: usize = 8 * 1024;
@@ -14,9 +14,9 @@ pub struct Memory {
     /// For what is read and written.
     pub buffers: Rc<Buffers>,
     /// For the decoded path of a request.
-    pub path: Vec<u8>,
+    path: Vec<u8>,
     /// For its arguments.
-    pub args: Vec<u8>,
+    args: Vec<u8>,
     request: Option<Box<Request>>,
 }
 
@@ -24,6 +24,12 @@ impl Memory {
     /// An empty request.
     pub fn take_request(&mut self) -> Box<Request> {
         self.request.take().unwrap_or_default()
+    }
+
+    /// Lends the exchange what its path and arguments are to be written to.
+    pub fn lend_uri(&mut self, exchange: &mut Exchange) {
+        exchange.path = std::mem::take(&mut self.path);
+        exchange.args = std::mem::take(&mut self.args);
     }
 
     /// Takes a request back, emptied.

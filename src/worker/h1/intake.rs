@@ -1,23 +1,24 @@
 //! From bytes to an exchange: reads a head, checks it, picks the virtual host.
 
-use std::rc::Rc;
+use std::pin::pin;
 use std::time::Duration;
 
 use super::body::Source;
-use super::proxy;
 use super::wire::{Received, Wire};
+use super::{counted, proxy, site};
 use crate::event;
+use crate::exchange::counters::READING;
 use crate::exchange::{Connection, Exchange, Moment, Request, RequestBody, VirtualHost};
-use crate::http::{Captures, KnownHeader, Method, Status, host, uri};
+use crate::http::{KnownHeader, Method, Status, uri};
 use crate::log::level::Level;
 use crate::proto::h1::framing::Framing;
-use crate::proto::h1::head::{HeadError, Parse};
+use crate::proto::h1::head::Parse;
 use crate::worker::memory::Memory;
 
 /// What there is on a connection.
 pub enum Intake {
-    /// A request, and what is wrong with its head, if anything is.
-    Request(Arrival, Option<Fault>),
+    /// A request.
+    Request(Arrival),
     /// No request in sight: wait that long for one.
     Nothing(Duration),
     /// The client is gone.
@@ -26,27 +27,59 @@ pub enum Intake {
 
 /// A request that has arrived, as bytes.
 pub struct Arrival {
-    request: Box<Request>,
+    /// What was read.
+    pub request: Box<Request>,
     /// When its first byte came.
-    started: Moment,
+    pub started: Moment,
     /// Whether it came behind another, before that was answered.
-    pipelined: bool,
+    pub pipelined: bool,
+    /// What is wrong with its head, if anything is.
+    pub fault: Option<Box<Refusal>>,
 }
 
-/// Why a head is none.
-pub enum Fault {
-    /// It is malformed.
-    Malformed(HeadError),
-    /// The client left, or was too slow, in the middle of it.
-    Lost(Received),
+/// Why a request is not served. That is rare, so it goes by in a box.
+pub struct Refusal {
+    /// What it is answered with, or would have been.
+    pub status: Status,
+    /// Whether nobody is left to answer: only the log learns of it.
+    pub is_lost: bool,
+    why: String,
 }
 
-/// Why a request is not served.
-pub enum Unserved {
-    /// It gets this status, which ends the connection.
-    Refused(Status),
-    /// There is nobody left to answer: only the log learns of it.
-    Lost(Status),
+impl Refusal {
+    /// The request is answered with `status`, and the connection ends.
+    pub fn new(status: Status, why: impl Into<String>) -> Box<Refusal> {
+        Box::new(Refusal {
+            status,
+            is_lost: false,
+            why: why.into(),
+        })
+    }
+
+    /// The client left, or was too slow, in the middle of a head.
+    fn lost(end: Received) -> Box<Refusal> {
+        let (status, why) = match end {
+            Received::TimedOut => (
+                Status::REQUEST_TIME_OUT,
+                "client timed out (110: Connection timed out)",
+            ),
+            _ => (Status::BAD_REQUEST, "client prematurely closed connection"),
+        };
+        Box::new(Refusal {
+            status,
+            is_lost: true,
+            why: why.to_owned(),
+        })
+    }
+
+    fn log(&self, exchange: &Exchange) {
+        let part = match *exchange.path {
+            [] if exchange.request.host.is_empty() && !self.is_lost => "line",
+            _ => "headers",
+        };
+        let message = format_args!("{} while reading client request {part}", self.why);
+        exchange.log(Level::Info, message);
+    }
 }
 
 /// The next request on the wire; `first` of its burst.
@@ -59,7 +92,9 @@ pub async fn next(wire: &Wire, memory: &mut Memory, first: bool) -> Intake {
     if pipelined {
         wire.go_behind();
     }
-    if connection.awaits_proxy_header() && !proxy::read_header(wire).await {
+    if connection.awaits_proxy_header()
+        && !counted::<READING, _>(pin!(proxy::read_header(wire))).await
+    {
         return Intake::Gone;
     }
     let mut reading = Reading {
@@ -68,12 +103,20 @@ pub async fn next(wire: &Wire, memory: &mut Memory, first: bool) -> Intake {
         started: None,
         in_pieces: false,
     };
-    let fault = match reading.finish(wire).await {
+    let head = match reading.look(wire) {
+        Some(head) => head,
+        None if wire.has_input() => counted::<READING, _>(pin!(reading.finish(wire))).await,
+        None => {
+            memory.keep_request(reading.request);
+            return Intake::Nothing(patience(connection, wire));
+        }
+    };
+    let fault = match head {
         Head::Complete => None,
-        Head::Wrong(error) => Some(Fault::Malformed(error)),
+        Head::Wrong(refusal) => Some(refusal),
         Head::Broken(end) if wire.has_input() => {
             wire.consume(|input| (input.len(), reading.request.bytes.extend_from_slice(input)));
-            Some(Fault::Lost(end))
+            Some(Refusal::lost(end))
         }
         Head::Broken(end) => {
             if end == Received::End {
@@ -81,25 +124,21 @@ pub async fn next(wire: &Wire, memory: &mut Memory, first: bool) -> Intake {
             }
             return Intake::Gone;
         }
-        Head::Nothing => {
-            memory.keep_request(reading.request);
-            return Intake::Nothing(patience(connection, wire));
-        }
     };
     connection.count_request();
-    let arrival = Arrival {
+    Intake::Request(Arrival {
         request: reading.request,
         started: reading.started.unwrap_or_else(Moment::now),
         pipelined,
-    };
-    Intake::Request(arrival, fault)
+        fault,
+    })
 }
 
+/// How the reading of a head ended.
 enum Head {
     Complete,
-    Nothing,
+    Wrong(Box<Refusal>),
     Broken(Received),
-    Wrong(HeadError),
 }
 
 /// A head that is being read.
@@ -114,60 +153,60 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// Reads until a whole head is there, and moves it to the request.
-    async fn finish(&mut self, wire: &Wire) -> Head {
-        let mut deadline = None;
-        loop {
-            if let Some(head) = self.look(wire) {
-                return head;
-            }
-            if wire.flush().await.is_err() {
-                return Head::Broken(Received::Failed);
-            }
-            let patience = self.server.settings.client_header_timeout;
-            let until = *deadline.get_or_insert_with(|| event::now() + patience);
-            match wire.receive(until).await {
-                Received::Bytes => {}
-                end => return Head::Broken(end),
-            }
-        }
-    }
-
     /// Takes what is there; `None` if that is not all of a head yet.
     fn look(&mut self, wire: &Wire) -> Option<Head> {
         loop {
             if let Some(head) = wire.consume(|input| self.parse(input)) {
                 return Some(head);
             }
-            match wire.try_receive() {
-                Some(Received::Bytes) => {}
-                Some(end) => return Some(Head::Broken(end)),
-                None if wire.has_input() => return None,
-                None => return Some(Head::Nothing),
+            match wire.try_receive()? {
+                Received::Bytes => {}
+                end => return Some(Head::Broken(end)),
             }
         }
     }
 
-    /// Parses what is there of a head; `None` if it is not complete.
+    /// Waits until a whole head is there, and takes it.
+    async fn finish(&mut self, wire: &Wire) -> Head {
+        let deadline = event::now() + self.server.settings.client_header_timeout;
+        loop {
+            if wire.flush().await.is_err() {
+                return Head::Broken(Received::Failed);
+            }
+            match wire.receive(deadline).await {
+                Received::Bytes => {}
+                end => return Head::Broken(end),
+            }
+            if let Some(head) = self.look(wire) {
+                return head;
+            }
+        }
+    }
+
+    /// Parses what is there of a head, and moves it to the request; `None` if it is not complete.
     fn parse(&mut self, input: &[u8]) -> (usize, Option<Head>) {
         if input.is_empty() {
             return (0, None);
         }
         self.started.get_or_insert_with(Moment::now);
         let head = &mut self.request.head;
-        let (used, head) = match head.parse(input, &self.server.settings.head) {
+        let (used, error) = match head.parse(input, &self.server.settings.head) {
             Parse::Incomplete => {
                 self.in_pieces = true;
                 return (0, None);
             }
-            Parse::Done { consumed } => (consumed, Head::Complete),
-            Parse::Error(error) => (input.len(), Head::Wrong(error)),
+            Parse::Done { consumed } => (consumed, None),
+            Parse::Error(error) => (input.len(), Some(error)),
         };
         if self.in_pieces {
             // Its last bytes may have been sent after others had things looked at in this turn.
             event::new_occasion();
         }
         self.request.bytes.extend_from_slice(&input[..used]);
+        let head = match error {
+            None => Head::Complete,
+            Some(error) => Head::Wrong(Refusal::new(error.status(), error.message(input))),
+        };
         (used, Some(head))
     }
 }
@@ -183,38 +222,22 @@ fn patience(connection: &Connection, wire: &Wire) -> Duration {
     }
 }
 
-impl Arrival {
-    /// An exchange for the request: on the listener's default server, until [`admit`] knows its
-    /// host.
-    pub fn exchange(self, wire: &Wire, memory: &mut Memory) -> Exchange {
-        let connection = Rc::clone(wire.connection());
-        let server = Rc::clone(&connection.listener.default);
-        let mut exchange = Exchange::new(self.request, connection, server, self.started);
-        exchange.pipelined = self.pipelined;
-        exchange.path = std::mem::take(&mut memory.path);
-        exchange.args = std::mem::take(&mut memory.args);
-        exchange
-    }
-}
-
 /// Makes sense of what has arrived, and attaches the body.
 ///
 /// # Errors
 /// It can't be served; the log knows why.
-pub fn admit(wire: &Wire, exchange: &mut Exchange, fault: Option<Fault>) -> Result<(), Unserved> {
-    let error = match fault {
-        None => None,
-        Some(Fault::Malformed(error)) => Some(error),
-        Some(Fault::Lost(end)) => return Err(lost(exchange, end)),
+pub fn admit(
+    wire: &Wire,
+    exchange: &mut Exchange,
+    fault: Option<Box<Refusal>>,
+) -> Result<(), Box<Refusal>> {
+    let understood = match fault {
+        Some(refusal) if refusal.is_lost => Err(refusal),
+        fault => understand(exchange, fault),
     };
-    if let Err(Refusal { status, why }) = understand(exchange, error) {
-        let part = match *exchange.path {
-            [] if exchange.request.host.is_empty() => "line",
-            _ => "headers",
-        };
-        let message = format_args!("{why} while reading client request {part}");
-        exchange.log(Level::Info, message);
-        return Err(Unserved::Refused(status));
+    if let Err(refusal) = understood {
+        refusal.log(exchange);
+        return Err(refusal);
     }
     if let Some(source) = Source::new(wire, &exchange.request.framing) {
         exchange.body = RequestBody::new(Box::new(source));
@@ -222,110 +245,35 @@ pub fn admit(wire: &Wire, exchange: &mut Exchange, fault: Option<Fault>) -> Resu
     Ok(())
 }
 
-/// Logs that a head never became complete.
-fn lost(exchange: &Exchange, end: Received) -> Unserved {
-    let (status, why) = match end {
-        Received::TimedOut => (
-            Status::REQUEST_TIME_OUT,
-            "client timed out (110: Connection timed out)",
-        ),
-        _ => (Status::BAD_REQUEST, "client prematurely closed connection"),
-    };
-    let message = format_args!("{why} while reading client request headers");
-    exchange.log(Level::Info, message);
-    Unserved::Lost(status)
-}
-
-/// Why a request with a well-formed head is refused all the same.
-struct Refusal {
-    status: Status,
-    why: String,
-}
-
-fn refusal(status: Status, why: &str) -> Refusal {
-    Refusal {
-        status,
-        why: why.to_owned(),
-    }
-}
-
 /// Makes sense of a head: path, framing, host, virtual host. The path comes first, and the default
 /// server says how it is read, so that the log shows it even if the rest of the head is wrong.
-fn understand(exchange: &mut Exchange, error: Option<HeadError>) -> Result<(), Refusal> {
+fn understand(exchange: &mut Exchange, fault: Option<Box<Refusal>>) -> Result<(), Box<Refusal>> {
     if exchange.request.has_line() && exchange.method != Method::Connect {
         read_path(exchange)?;
     }
     // First, so that the site which was asked for says what its error pages are.
-    if error.is_none() || exchange.request.known(KnownHeader::Host).is_some() {
-        choose_server(exchange)?;
+    if fault.is_none() || exchange.request.known(KnownHeader::Host).is_some() {
+        site::choose(exchange)?;
     }
-    if let Some(error) = error {
-        return Err(Refusal {
-            status: error.status(),
-            why: error.message(&exchange.request.bytes),
-        });
+    if let Some(fault) = fault {
+        return Err(fault);
     }
     let request = &mut exchange.request;
     request.framing = match Framing::derive(&request.head, &request.bytes) {
         Ok(framing) => framing,
-        Err(error) => {
-            return Err(Refusal {
-                status: error.status(),
-                why: error.message(&request.bytes),
-            });
-        }
+        Err(error) => return Err(Refusal::new(error.status(), error.message(&request.bytes))),
     };
     exchange.keep_alive = request.framing.keep_alive;
     if matches!(exchange.method, Method::Trace | Method::Connect) {
         let name = exchange.method.as_str();
-        return Err(Refusal {
-            status: Status::NOT_ALLOWED,
-            why: format!("client sent {name} method"),
-        });
-    }
-    Ok(())
-}
-
-/// The host of the target, or of the Host field, decides the virtual host.
-fn choose_server(exchange: &mut Exchange) -> Result<(), Refusal> {
-    let mut host = std::mem::take(&mut exchange.request.host);
-    let request = &exchange.request;
-    let field = request.known(KnownHeader::Host);
-    let is_absolute = !request.head.line.scheme.is_empty();
-    let named = match is_absolute {
-        true => Some(request.head.line.host.of(&request.bytes)),
-        false => field,
-    };
-    let port = named.map_or(Ok(None), |named| host::normalise(named, &mut host));
-    let is_valid = !is_absolute || field.is_none_or(host::is_valid);
-    let (Ok(port), true) = (port, is_valid) else {
-        return Err(refusal(
-            Status::BAD_REQUEST,
-            "client sent invalid host header",
-        ));
-    };
-    let listener = Rc::clone(&exchange.connection.listener);
-    let mut captures = Captures::new();
-    let Ok(found) = listener.hosts.find_normal(&host, &mut captures) else {
-        return Err(refusal(
-            Status::INTERNAL_SERVER_ERROR,
-            "a server name's pattern took too long to match",
-        ));
-    };
-    exchange.request.host = host;
-    exchange.request.port = port;
-    let pattern = found.and_then(|found| {
-        exchange.set_server(found.value);
-        found.pattern
-    });
-    if let Some(pattern) = pattern {
-        exchange.set_host_captures(pattern, captures);
+        let why = format!("client sent {name} method");
+        return Err(Refusal::new(Status::NOT_ALLOWED, why));
     }
     Ok(())
 }
 
 /// Normalises the path and splits off the arguments.
-fn read_path(exchange: &mut Exchange) -> Result<(), Refusal> {
+fn read_path(exchange: &mut Exchange) -> Result<(), Box<Refusal>> {
     let Exchange {
         request,
         server,
@@ -340,7 +288,8 @@ fn read_path(exchange: &mut Exchange) -> Result<(), Refusal> {
     }
     let Ok(uri) = uri::parse(target, server.settings.merge_slashes, path) else {
         path.clear();
-        return Err(refusal(Status::BAD_REQUEST, "client sent invalid request"));
+        let why = "client sent invalid request";
+        return Err(Refusal::new(Status::BAD_REQUEST, why));
     };
     args.extend_from_slice(uri.args.of(target));
     Ok(())

@@ -11,6 +11,7 @@ mod intake;
 mod pace;
 mod proxy;
 mod respond;
+mod site;
 mod wire;
 
 use std::future::{Future, poll_fn};
@@ -18,11 +19,11 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 
-use self::intake::{Intake, Unserved};
+use self::intake::{Intake, Refusal};
 pub use self::wire::Buffers;
 use self::wire::Wire;
 use crate::event::{self, Hangup, Raced};
-use crate::exchange::counters::{Gauge, READING, WRITING};
+use crate::exchange::counters::{Gauge, WRITING};
 use crate::exchange::{BodyError, Connection, Exchange, Response, runner};
 use crate::http::{Method, Status};
 use crate::log::level::Level;
@@ -54,30 +55,24 @@ pub async fn burst(connection: Rc<Connection>, memory: &mut Memory) -> After {
 }
 
 async fn requests(wire: &Wire, memory: &mut Memory) -> After {
-    for count in 0_u32.. {
+    let mut count: u32 = 0;
+    let after = loop {
         if (count + 1).is_multiple_of(TURN) {
             event::yield_now().await;
         }
-        let next = intake::next(wire, memory, count == 0);
-        let (arrival, fault) = match counted::<READING, _>(pin!(next)).await {
-            Intake::Request(arrival, fault) => (arrival, fault),
-            Intake::Nothing(idle) => return flushed(wire, After::Idle(idle)).await,
+        let arrival = match intake::next(wire, memory, count == 0).await {
+            Intake::Request(arrival) => arrival,
+            Intake::Nothing(idle) => break After::Idle(idle),
             // What was answered before still goes out: its client may only have ended its half.
-            Intake::Gone => return flushed(wire, After::Close).await,
+            Intake::Gone => break After::Close,
         };
-        let mut exchange = arrival.exchange(wire, memory);
-        match intake::admit(wire, &mut exchange, fault) {
-            Ok(()) => {}
-            Err(Unserved::Refused(status)) => {
-                Box::pin(refuse(wire, exchange, status)).await;
-                return After::Close;
-            }
-            Err(Unserved::Lost(status)) => {
-                exchange.set_response(Response::new(status));
-                let after = flushed(wire, After::Close).await;
-                finish(wire, &exchange);
-                return after;
-            }
+        let connection = Rc::clone(wire.connection());
+        let server = Rc::clone(&connection.listener.default);
+        let mut exchange = Exchange::new(arrival.request, connection, server, arrival.started);
+        exchange.pipelined = arrival.pipelined;
+        memory.lend_uri(&mut exchange);
+        if let Err(refusal) = intake::admit(wire, &mut exchange, arrival.fault) {
+            return Box::pin(refuse(wire, exchange, *refusal)).await;
         }
         let served = counted::<WRITING, _>(pin!(serve(wire, &mut exchange))).await;
         let goes_on = served.is_ok() && exchange.keep_alive;
@@ -93,28 +88,33 @@ async fn requests(wire: &Wire, memory: &mut Memory) -> After {
         memory.keep_request(exchange.request);
         memory.keep_uri(exchange.path, exchange.args);
         if !goes_on {
-            break;
+            return After::Close;
         }
-    }
-    After::Close
-}
-
-async fn flushed(wire: &Wire, after: After) -> After {
+        count += 1;
+    };
     match wire.flush().await {
         Ok(()) => after,
         Err(Broken) => After::Close,
     }
 }
 
-/// Answers a request that could not be understood.
-async fn refuse(wire: &Wire, mut exchange: Exchange, status: Status) {
+/// Answers a request that could not be understood, if anybody is left to answer.
+async fn refuse(wire: &Wire, mut exchange: Exchange, refusal: Refusal) -> After {
+    if refusal.is_lost {
+        exchange.set_response(Response::new(refusal.status));
+        // The answers to earlier requests; if they can't be sent, the log has no word for it.
+        let _ = wire.flush().await;
+        finish(wire, &exchange);
+        return After::Close;
+    }
     exchange.keep_alive = false;
-    runner::refuse(&mut exchange, status).await;
+    runner::refuse(&mut exchange, refusal.status).await;
     let sent = respond::send(wire, &mut exchange).await.is_ok() && wire.flush().await.is_ok();
     finish(wire, &exchange);
     if sent {
         counted::<WRITING, _>(pin!(closing::close(wire, &exchange, true))).await;
     }
+    After::Close
 }
 
 /// Runs one exchange, sends its response and leaves the connection where the next request starts.

@@ -1,6 +1,7 @@
 //! The bytes of a burst: what was read and not yet understood, what was written and not yet sent.
 
 use std::cell::{Cell, RefCell};
+use std::future::Future;
 use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::os::fd::BorrowedFd;
@@ -226,8 +227,8 @@ impl Wire {
     ///
     /// # Errors
     /// The client is gone or took nothing for `send_timeout`.
-    pub async fn flush(&self) -> Result<(), Broken> {
-        self.push(false).await
+    pub fn flush(&self) -> impl Future<Output = Result<(), Broken>> {
+        self.push(false)
     }
 
     /// Sends all output, telling the kernel whether more follows at once.
