@@ -349,9 +349,11 @@ impl Exchange {
     }
 
     /// Hands it to the virtual host its Host named.
-    pub fn set_server(&mut self, server: &Rc<VirtualHost>) {
-        self.server = Rc::clone(server);
-        self.location = Rc::clone(&server.base);
+    pub fn set_server(&mut self, server: Rc<VirtualHost>) {
+        if !Rc::ptr_eq(&server, &self.server) {
+            self.location = Rc::clone(&server.base);
+            self.server = server;
+        }
     }
 
     /// Remembers what the pattern matched by which the virtual host was found.

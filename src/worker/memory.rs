@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::h1::Buffers;
+use super::h1::{Buffers, LastSite};
 use crate::exchange::{Exchange, Request};
 
 /// A request with a head, path or arguments larger than this is not kept.
@@ -17,6 +17,8 @@ pub struct Memory {
     path: Vec<u8>,
     /// For its arguments.
     args: Vec<u8>,
+    /// What the last request said of its host.
+    pub last_site: LastSite,
     request: Option<Box<Request>>,
 }
 

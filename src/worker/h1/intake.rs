@@ -228,12 +228,13 @@ fn patience(connection: &Connection, wire: &Wire) -> Duration {
 /// It can't be served; the log knows why.
 pub fn admit(
     wire: &Wire,
+    memory: &mut Memory,
     exchange: &mut Exchange,
     fault: Option<Box<Refusal>>,
 ) -> Result<(), Box<Refusal>> {
     let understood = match fault {
         Some(refusal) if refusal.is_lost => Err(refusal),
-        fault => understand(exchange, fault),
+        fault => understand(exchange, memory, fault),
     };
     if let Err(refusal) = understood {
         refusal.log(exchange);
@@ -247,13 +248,17 @@ pub fn admit(
 
 /// Makes sense of a head: path, framing, host, virtual host. The path comes first, and the default
 /// server says how it is read, so that the log shows it even if the rest of the head is wrong.
-fn understand(exchange: &mut Exchange, fault: Option<Box<Refusal>>) -> Result<(), Box<Refusal>> {
+fn understand(
+    exchange: &mut Exchange,
+    memory: &mut Memory,
+    fault: Option<Box<Refusal>>,
+) -> Result<(), Box<Refusal>> {
     if exchange.request.has_line() && exchange.method != Method::Connect {
         read_path(exchange)?;
     }
     // First, so that the site which was asked for says what its error pages are.
     if fault.is_none() || exchange.request.known(KnownHeader::Host).is_some() {
-        site::choose(exchange)?;
+        site::choose(exchange, &mut memory.last_site)?;
     }
     if let Some(fault) = fault {
         return Err(fault);

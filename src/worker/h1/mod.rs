@@ -20,6 +20,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use self::intake::{Intake, Refusal};
+pub use self::site::LastSite;
 pub use self::wire::Buffers;
 use self::wire::Wire;
 use crate::event::{self, Hangup, Raced};
@@ -71,7 +72,7 @@ async fn requests(wire: &Wire, memory: &mut Memory) -> After {
         let mut exchange = Exchange::new(arrival.request, connection, server, arrival.started);
         exchange.pipelined = arrival.pipelined;
         memory.lend_uri(&mut exchange);
-        if let Err(refusal) = intake::admit(wire, &mut exchange, arrival.fault) {
+        if let Err(refusal) = intake::admit(wire, memory, &mut exchange, arrival.fault) {
             return Box::pin(refuse(wire, exchange, *refusal)).await;
         }
         let served = counted::<WRITING, _>(pin!(serve(wire, &mut exchange))).await;
