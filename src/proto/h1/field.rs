@@ -1,6 +1,6 @@
 //! One header line (RFC 9112 section 5), as strict and as lenient as nginx.
 
-use crate::http::{Span, word};
+use crate::http::{KnownHeader, Span, word};
 
 /// What a line of a header section turned out to be; spans count from the start of the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub enum FieldLine {
     Field {
         /// The name as it was sent.
         name: Span,
+        /// Which header that is, if the server knows it.
+        known: KnownHeader,
         /// The value without surrounding spaces; empty, too, if there was no colon.
         value: Span,
         /// The name has only letters, digits, `-` and, if allowed, `_`.
@@ -65,29 +67,67 @@ pub fn parse(input: &[u8], underscores: bool) -> FieldLine {
 }
 
 fn field(input: &[u8], underscores: bool) -> FieldLine {
-    let mut valid = true;
-    let mut end = 0;
-    while let Some(&byte) = input.get(end) {
-        match CLASSES[byte as usize] {
-            Class::Usual => {}
-            Class::Underscore => valid &= underscores,
-            Class::Odd => valid = false,
-            Class::Stop => break,
-        }
-        end += 1;
-    }
-    let name = Span::new(0, end);
-    match input.get(end) {
+    let name = Name::at_start(input, underscores);
+    match input.get(name.end) {
         None => FieldLine::Partial,
-        Some(b':') if end > 0 => value(input, name, valid),
+        Some(b':') if name.end > 0 => value(input, name),
         // A line without a colon is a field without a value: nginx takes it so.
-        Some(b'\r' | b'\n') if end > 0 => finish(input, end, name, Span::new(end, end), valid),
-        Some(_) => FieldLine::Invalid(end),
+        Some(b'\r' | b'\n') if name.end > 0 => {
+            finish(input, name.end, name, Span::new(name.end, name.end))
+        }
+        Some(_) => FieldLine::Invalid(name.end),
     }
 }
 
-fn value(input: &[u8], name: Span, valid: bool) -> FieldLine {
-    let mut start = name.end as usize + 1;
+/// The name a line begins with.
+#[derive(Clone, Copy)]
+struct Name {
+    end: usize,
+    known: KnownHeader,
+    valid: bool,
+}
+
+impl Name {
+    fn at_start(input: &[u8], underscores: bool) -> Name {
+        let end = word::position(
+            input,
+            |word| word.below(b'!').or(word.equal(b':')),
+            |byte| byte < b'!' || byte == b':',
+        );
+        let known = end.map(|end| (end, KnownHeader::from_name(&input[..end])));
+        match known {
+            None | Some((_, KnownHeader::Other)) => Name::unknown(input, underscores),
+            // What the server knows needs no further look.
+            Some((end, known)) => Name {
+                end,
+                known,
+                valid: true,
+            },
+        }
+    }
+
+    fn unknown(input: &[u8], underscores: bool) -> Name {
+        let mut valid = true;
+        let mut end = 0;
+        while let Some(&byte) = input.get(end) {
+            match CLASSES[byte as usize] {
+                Class::Usual => {}
+                Class::Underscore => valid &= underscores,
+                Class::Odd => valid = false,
+                Class::Stop => break,
+            }
+            end += 1;
+        }
+        Name {
+            end,
+            known: KnownHeader::Other,
+            valid,
+        }
+    }
+}
+
+fn value(input: &[u8], name: Name) -> FieldLine {
+    let mut start = name.end + 1;
     while input.get(start) == Some(&b' ') {
         start += 1;
     }
@@ -101,7 +141,7 @@ fn value(input: &[u8], name: Span, valid: bool) -> FieldLine {
     while end > start && input[end - 1] == b' ' {
         end -= 1;
     }
-    finish(input, stop, name, Span::new(start, end), valid)
+    finish(input, stop, name, Span::new(start, end))
 }
 
 /// Where a value that begins at `start` meets a line feed, a carriage return or a NUL byte.
@@ -120,7 +160,7 @@ fn value_end(input: &[u8], mut start: usize) -> Option<usize> {
 }
 
 /// Steps over the line end at `stop`: a line feed, with any number of carriage returns before it.
-fn finish(input: &[u8], stop: usize, name: Span, value: Span, valid: bool) -> FieldLine {
+fn finish(input: &[u8], stop: usize, name: Name, value: Span) -> FieldLine {
     let mut end = stop;
     while input.get(end) == Some(&b'\r') {
         end += 1;
@@ -128,9 +168,10 @@ fn finish(input: &[u8], stop: usize, name: Span, value: Span, valid: bool) -> Fi
     match input.get(end) {
         None => FieldLine::Partial,
         Some(b'\n') => FieldLine::Field {
-            name,
+            name: Span::new(0, name.end),
+            known: name.known,
             value,
-            valid,
+            valid: name.valid,
             length: end + 1,
         },
         Some(_) => FieldLine::Invalid(end),
@@ -164,6 +205,7 @@ mod tests {
                 value: v,
                 valid: is_valid,
                 length,
+                ..
             } = parse(input, false)
             else {
                 panic!("{text:?}: {:?}", parse(input, false));

@@ -290,12 +290,14 @@ impl RequestHead {
             }
             FieldLine::Field {
                 name,
+                known,
                 value,
                 valid,
                 length,
             } if self.take(length, options) => {
                 if valid || !options.ignore_invalid_headers {
-                    self.push(input, name.shifted(start), value.shifted(start), options)?;
+                    let (name, value) = (name.shifted(start), value.shifted(start));
+                    self.push(Header { name, value, known }, options)?;
                 } else {
                     self.ignored.push(
                         Span {
@@ -315,21 +317,13 @@ impl RequestHead {
         }
     }
 
-    fn push(
-        &mut self,
-        input: &[u8],
-        name: Span,
-        value: Span,
-        options: &HeadOptions,
-    ) -> Result<(), HeadError> {
+    fn push(&mut self, header: Header, options: &HeadOptions) -> Result<(), HeadError> {
         let most = options.max_headers.min(u16::MAX as usize);
         if self.headers.len() >= most {
             return Err(HeadError::TooManyHeaders);
         }
-        let known = KnownHeader::from_name(name.of(input));
-        let header = Header { name, value, known };
-        if known.is_unique()
-            && let Some(&previous) = self.get(known)
+        if header.known.is_unique()
+            && let Some(&previous) = self.get(header.known)
         {
             return Err(HeadError::Duplicate(header, previous));
         }
