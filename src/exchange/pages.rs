@@ -48,8 +48,8 @@ pub fn of(status: Status, tokens: ServerTokens) -> Option<Page> {
             ServerTokens::Unset | ServerTokens::Off => None,
         };
         let page = error_page(status, signature).map(|text| Page {
+            entity: Entity::common("text/html", text.len() as u64),
             text: text.into(),
-            entity: Entity::typed("text/html"),
         });
         pages.push((status, tokens, page.clone()));
         page

@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 
 use super::{Alias, Exchange};
-use crate::files::{FileError, OpenFile, Symlinks, Want};
+use crate::files::{FileError, OpenFile, Symlinks, Terms, Want};
 use crate::http::Status;
 use crate::log::errno::Errno;
 use crate::log::level::Level;
@@ -154,10 +154,14 @@ impl Exchange {
         }
     }
 
-    /// The media type that the path's extension stands for, or `default_type`.
-    pub fn media_type(&self) -> Option<&Rc<[u8]>> {
+    /// What a file that is answered with is described by.
+    pub fn terms(&self) -> Terms<'_> {
         let core = &self.location.core;
-        let found = core.types.by_path(&self.path).unwrap_or(&core.default_type);
-        (!found.is_empty()).then_some(found)
+        Terms {
+            types: &core.types,
+            default_type: &core.default_type,
+            path: &self.path,
+            tagged: core.etag,
+        }
     }
 }

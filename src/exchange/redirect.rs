@@ -1,7 +1,7 @@
 //! Where redirects lead, as clients are told (`absolute_redirect` and its kin).
 
 use super::Exchange;
-use crate::proto::h1::response::number;
+use crate::http::decimal::append_number;
 
 impl Exchange {
     /// Appends the value of `Location`: a path gets scheme, host and port in front.
@@ -25,7 +25,7 @@ impl Exchange {
         let port = self.connection.local_port();
         if core.port_in_redirect && port != 80 && port != 0 {
             out.push(b':');
-            number(u64::from(port), out);
+            append_number(u64::from(port), out);
         }
     }
 }

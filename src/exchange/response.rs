@@ -83,37 +83,43 @@ impl Response {
 
     /// A response with `status` and no body.
     pub fn new(status: Status) -> Response {
+        Response::with(status, Entity::NONE, Body::Empty)
+    }
+
+    /// A response with `body`, which `entity` describes. It is put together in one place, so that
+    /// nothing has to be dropped again.
+    pub fn with(status: Status, entity: Entity, body: Body) -> Response {
         Response {
             status,
-            ..Response::default()
+            ranges: false,
+            accepts_ranges: false,
+            entity,
+            location: None,
+            headers: Headers::new(),
+            body,
+            rare: Rare(None),
         }
     }
 
     /// A response with the page of its status, which `error_page` may replace.
     pub fn page(status: Status) -> Response {
-        Response {
-            status,
-            body: Body::Page,
-            ..Response::default()
-        }
+        Response::with(status, Entity::NONE, Body::Page)
     }
 
     /// A redirect to `location`, with the page of its status.
     pub fn redirect(status: Status, location: impl Into<Text>) -> Response {
-        Response {
-            location: Some(location.into()),
-            ..Response::page(status)
-        }
+        let mut response = Response::page(status);
+        response.location = Some(location.into());
+        response
     }
 
     /// A response with a body from memory.
     pub fn bytes(status: Status, content_type: impl Into<Text>, body: impl Into<Text>) -> Response {
-        Response {
+        Response::with(
             status,
-            entity: Entity::typed(content_type),
-            body: Body::Bytes(body.into()),
-            ..Response::default()
-        }
+            Entity::typed(content_type),
+            Body::Bytes(body.into()),
+        )
     }
 
     /// Whether nothing is sent, since the client is taken to be gone or is to be shaken off.

@@ -10,7 +10,7 @@ mod missing;
 mod open;
 
 pub use self::cache::{CacheSettings, FileCache, is_settled};
-pub use self::open::{FileError, OpenFile, SymlinkMode, Symlinks};
+pub use self::open::{FileError, OpenFile, SymlinkMode, Symlinks, Terms};
 
 /// What a look-up is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
 use super::Want;
-use crate::http::{Entity, Text};
+use crate::http::{Entity, MimeTypes, Text, mime};
 use crate::sys::errno;
 use crate::sys::fs::{self, Flags, Stat};
 use crate::sys::mapping::Mapping;
@@ -74,7 +74,63 @@ pub struct OpenFile {
     fd: Option<OwnedFd>,
     content: OnceCell<Remembered>,
     mapping: OnceCell<Option<Mapping>>,
-    entity: OnceCell<Entity>,
+    description: OnceCell<Description>,
+}
+
+/// What a location's settings and the path asked for have to do with what is said of a file.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    /// The media types by extension.
+    pub types: &'a Rc<MimeTypes>,
+    /// That of all other files (`default_type`); empty: none.
+    pub default_type: &'a Rc<[u8]>,
+    /// The path asked for.
+    pub path: &'a [u8],
+    /// Whether there is an entity tag.
+    pub tagged: bool,
+}
+
+impl<'a> Terms<'a> {
+    /// The file's media type.
+    pub fn media_type(&self) -> Option<&'a Rc<[u8]>> {
+        let found = self.types.by_path(self.path).unwrap_or(self.default_type);
+        (!found.is_empty()).then_some(found)
+    }
+}
+
+/// What is said of a file, and on which terms.
+#[derive(Debug)]
+struct Description {
+    entity: Entity,
+    types: Rc<MimeTypes>,
+    default_type: Rc<[u8]>,
+    extension: Option<Box<[u8]>>,
+    tagged: bool,
+}
+
+impl Description {
+    fn new(stat: &Stat, terms: &Terms<'_>) -> Description {
+        Description {
+            entity: entity(stat, terms),
+            types: Rc::clone(terms.types),
+            default_type: Rc::clone(terms.default_type),
+            extension: mime::extension(terms.path).map(Box::from),
+            tagged: terms.tagged,
+        }
+    }
+
+    /// Whether the same is said on these terms.
+    fn serves(&self, terms: &Terms<'_>) -> bool {
+        Rc::ptr_eq(&self.types, terms.types)
+            && Rc::ptr_eq(&self.default_type, terms.default_type)
+            && self.tagged == terms.tagged
+            && self.extension.as_deref() == mime::extension(terms.path)
+    }
+}
+
+fn entity(stat: &Stat, terms: &Terms<'_>) -> Entity {
+    let media_type = terms.media_type().cloned().map(Text::Shared);
+    Entity::of_file(media_type, stat.mtime, stat.size, terms.tagged)
 }
 
 impl OpenFile {
@@ -84,7 +140,7 @@ impl OpenFile {
             fd,
             content: OnceCell::new(),
             mapping: OnceCell::new(),
-            entity: OnceCell::new(),
+            description: OnceCell::new(),
         }
     }
 
@@ -139,21 +195,13 @@ impl OpenFile {
         }
     }
 
-    /// What responses say of it. Made once, as long as those who ask agree on it.
-    pub fn entity(&self, media_type: Option<&Rc<[u8]>>, tagged: bool) -> Entity {
-        let Stat { mtime, size, .. } = self.stat;
-        let make = || {
-            let content_type = media_type.cloned().map(Text::Shared);
-            Entity::of_file(content_type, mtime, size, tagged)
-        };
-        let known = self.entity.get_or_init(make);
-        let is_same = match (&known.content_type, media_type) {
-            (Some(Text::Shared(known)), Some(media_type)) => Rc::ptr_eq(known, media_type),
-            (known, media_type) => known.is_none() && media_type.is_none(),
-        };
-        match is_same && known.etag.is_some() == tagged {
-            true => known.clone(),
-            false => make(),
+    /// What responses say of it. Made once, as long as those who ask agree on the terms.
+    pub fn entity(&self, terms: &Terms<'_>) -> Entity {
+        let make = || Description::new(&self.stat, terms);
+        let known = self.description.get_or_init(make);
+        match known.serves(terms) {
+            true => known.entity.clone(),
+            false => entity(&self.stat, terms),
         }
     }
 

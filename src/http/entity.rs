@@ -3,7 +3,7 @@
 use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 
-use super::{Text, date, hex};
+use super::{Text, date, decimal, hex};
 
 /// The description of a body. Clones share it until one of them is changed, so that of a file is
 /// made once and serves many responses.
@@ -21,10 +21,20 @@ pub struct Description {
     pub last_modified: Option<i64>,
     /// `ETag`, quoted.
     pub etag: Option<Text>,
-    /// The time as it is sent, where it was worth keeping. Any change drops this and the next.
+    /// The time as it is sent, where it was worth keeping. Any change drops this and the next two.
     date: Option<[u8; 29]>,
+    /// What a head says of all this, where it was worth keeping.
+    lines: Option<Lines>,
     /// The same without a type.
     untyped: Option<Entity>,
+}
+
+/// Lines of a head, made once for many responses.
+#[derive(Clone, Debug)]
+struct Lines {
+    /// The length that they name, if any.
+    length: Option<u64>,
+    text: Rc<[u8]>,
 }
 
 const NOTHING: &Description = &Description {
@@ -33,6 +43,7 @@ const NOTHING: &Description = &Description {
     last_modified: None,
     etag: None,
     date: None,
+    lines: None,
     untyped: None,
 };
 
@@ -48,6 +59,15 @@ impl Entity {
         })
     }
 
+    /// A body of `length` bytes that many responses have, of which no more is known than its type.
+    pub fn common(content_type: impl Into<Text>, length: u64) -> Entity {
+        let description = Description {
+            content_type: Some(content_type.into()),
+            ..Description::default()
+        };
+        Entity::from(description.with_lines(Some(length)))
+    }
+
     /// A file; `tagged` says whether it has an entity tag.
     pub fn of_file(content_type: Option<Text>, mtime: i64, size: u64, tagged: bool) -> Entity {
         let untyped = Description {
@@ -56,11 +76,12 @@ impl Entity {
             date: Some(date::format(mtime)),
             ..Description::default()
         };
-        Entity::from(Description {
+        let typed = Description {
             content_type,
-            untyped: Some(Entity::from(untyped.clone())),
+            untyped: Some(Entity::from(untyped.clone().with_lines(None))),
             ..untyped
-        })
+        };
+        Entity::from(typed.with_lines(Some(size)))
     }
 
     /// The same without a type, for a response that has no body.
@@ -77,6 +98,48 @@ impl Description {
     /// The value of `Last-Modified`.
     pub fn date(&self) -> Option<[u8; 29]> {
         self.date.or_else(|| self.last_modified.map(date::format))
+    }
+
+    /// Appends what a head says of the body before it comes to other things: `Content-Type`,
+    /// `Content-Length` unless there is no `length`, and `Last-Modified` if it is `dated`.
+    pub fn append(&self, length: Option<u64>, dated: bool, out: &mut Vec<u8>) {
+        let dated = dated && self.last_modified.is_some();
+        let kept = self.lines.as_ref();
+        match kept.filter(|kept| kept.length == length && dated == self.last_modified.is_some()) {
+            Some(kept) => out.extend_from_slice(&kept.text),
+            None => self.compose(length, dated, out),
+        }
+    }
+
+    fn compose(&self, length: Option<u64>, dated: bool, out: &mut Vec<u8>) {
+        if let Some(content_type) = &self.content_type {
+            out.extend_from_slice(b"Content-Type: ");
+            out.extend_from_slice(content_type);
+            if let Some(charset) = &self.charset {
+                out.extend_from_slice(b"; charset=");
+                out.extend_from_slice(charset);
+            }
+            out.extend_from_slice(b"\r\n");
+        }
+        if let Some(length) = length {
+            out.extend_from_slice(b"Content-Length: ");
+            decimal::append_number(length, out);
+            out.extend_from_slice(b"\r\n");
+        }
+        if let Some(date) = self.date().filter(|_| dated) {
+            out.extend_from_slice(b"Last-Modified: ");
+            out.extend_from_slice(&date);
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+
+    /// The same with its lines kept, for responses with a body of that length.
+    fn with_lines(mut self, length: Option<u64>) -> Description {
+        let mut text = Vec::new();
+        self.compose(length, true, &mut text);
+        let text = text.into();
+        self.lines = Some(Lines { length, text });
+        self
     }
 }
 
@@ -109,6 +172,7 @@ impl DerefMut for Entity {
     fn deref_mut(&mut self) -> &mut Description {
         let description = Rc::make_mut(self.0.get_or_insert_default());
         description.date = None;
+        description.lines = None;
         description.untyped = None;
         description
     }
@@ -143,5 +207,35 @@ mod tests {
         assert_eq!((&untyped.content_type, &untyped.etag), (&None, &file.etag));
         assert_eq!(file.content_type, Some("text/html".into()));
         assert_eq!(Entity::default().date(), None);
+    }
+
+    #[test]
+    fn lines_of_heads() {
+        let lines = |entity: &Entity, length, dated| {
+            let mut out = Vec::new();
+            entity.append(length, dated, &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        let time = "Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
+        let typed = "Content-Type: a/b\r\n";
+        let file = Entity::of_file(Some("a/b".into()), 784_111_777, 10, true);
+        let whole = format!("{typed}Content-Length: 10\r\n{time}");
+        assert_eq!(lines(&file, Some(10), true), whole);
+        let part = format!("{typed}Content-Length: 9\r\n{time}");
+        assert_eq!(lines(&file, Some(9), true), part);
+        assert_eq!(lines(&file, None, true), format!("{typed}{time}"));
+        let undated = format!("{typed}Content-Length: 10\r\n");
+        assert_eq!(lines(&file, Some(10), false), undated);
+        assert_eq!(lines(&file.untyped(), None, true), time);
+        let mut other = file.clone();
+        other.charset = Some("c".into());
+        let other = lines(&other, Some(10), false);
+        assert_eq!(
+            other,
+            "Content-Type: a/b; charset=c\r\nContent-Length: 10\r\n"
+        );
+        let page = Entity::common("a/b", 10);
+        assert_eq!(lines(&page, Some(10), false), undated);
+        assert_eq!(lines(&Entity::NONE, None, true), "");
     }
 }

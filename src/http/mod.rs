@@ -7,6 +7,7 @@ pub mod coding;
 pub mod conditional;
 pub mod cookie;
 pub mod date;
+pub mod decimal;
 pub mod entity;
 pub mod escape;
 pub mod header;

@@ -89,16 +89,15 @@ fn redirect_to_folder(exchange: &Exchange) -> Response {
 
 /// The response that is all of a file, whatever coding it is in.
 pub fn whole(exchange: &Exchange, file: Rc<OpenFile>) -> Response {
-    Response {
-        entity: file.entity(exchange.media_type(), exchange.location.core.etag),
-        ranges: true,
-        body: Body::File(FileBody {
-            offset: 0,
-            length: file.stat.size,
-            file,
-        }),
-        ..Response::new(Status::OK)
-    }
+    let entity = file.entity(&exchange.terms());
+    let body = Body::File(FileBody {
+        offset: 0,
+        length: file.stat.size,
+        file,
+    });
+    let mut response = Response::with(Status::OK, entity, body);
+    response.ranges = true;
+    response
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use crate::config::context::{LOCATION, SERVER};
 use crate::config::{Contexts, Directive, Module, directive, shared_with_if};
 use crate::exchange::counters::Count;
 use crate::exchange::{Exchange, Handler, Location, Phase, Response, Step, Variable};
+use crate::http::decimal::append_number;
 use crate::http::{Method, Status};
-use crate::proto::h1::response::number;
 
 /// Answers with the numbers.
 pub struct StubStatus;
@@ -72,7 +72,7 @@ const fn row(
 }
 
 fn show(value: u64, out: &mut Vec<u8>) -> Option<()> {
-    number(value, out);
+    append_number(value, out);
     Some(())
 }
 

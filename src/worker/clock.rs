@@ -5,15 +5,19 @@ use std::cell::Cell;
 use crate::event;
 use crate::http::date;
 
-thread_local!(static CLOCK: Cell<(i64, [u8; 29])> = const { Cell::new((i64::MIN, [0; 29])) });
+/// `Date: Sun, 06 Nov 1994 08:49:37 GMT` and the end of the line.
+type Line = [u8; 37];
 
-/// Hands the value of `Date` to `read`.
-pub fn with_clock<R>(read: impl FnOnce(&[u8]) -> R) -> R {
+thread_local!(static LINE: Cell<(i64, Line)> = const { Cell::new((i64::MIN, [0; 37])) });
+
+/// Appends the field `Date`.
+pub fn append_date(out: &mut Vec<u8>) {
     let second = event::unix_time().0;
-    let (known, mut text) = CLOCK.get();
+    let (known, mut line) = LINE.get();
     if known != second {
-        text = date::format(second);
-        CLOCK.set((second, text));
+        line = *b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
+        line[6..35].copy_from_slice(&date::format(second));
+        LINE.set((second, line));
     }
-    read(&text)
+    out.extend_from_slice(&line);
 }

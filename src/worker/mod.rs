@@ -20,7 +20,7 @@ use std::time::Duration;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGWINCH};
 
 use self::accept::Acceptor;
-use self::clock::with_clock;
+use self::clock::append_date;
 use self::connection::Task;
 use crate::event::{self, Loop, Notify, Review, Signals};
 use crate::exchange::{Runtime, counters};

@@ -62,7 +62,7 @@ impl Return {
         };
         let mut response = Response::new(status);
         if status != Status::NO_CONTENT
-            && let Some(media_type) = exchange.media_type()
+            && let Some(media_type) = exchange.terms().media_type()
         {
             response.entity = Entity::typed(Rc::clone(media_type));
         }

@@ -13,8 +13,8 @@ use std::io::Write;
 
 use crate::config::{Directive, Module};
 use crate::exchange::{Exchange, Variable};
+use crate::http::decimal::append_number;
 use crate::net::address::Address;
-use crate::proto::h1::response::number;
 
 /// The core variables; the module has no directives.
 pub struct Variables;
@@ -64,7 +64,7 @@ fn filled(text: &[u8], out: &mut Vec<u8>) -> Found {
 
 /// The value is a number.
 fn decimal(value: u64, out: &mut Vec<u8>) -> Found {
-    number(value, out);
+    append_number(value, out);
     Some(())
 }
 
@@ -84,7 +84,7 @@ pub(super) fn port(port: Option<u16>, out: &mut Vec<u8>) -> Found {
 
 /// The value is a time in seconds with three decimals.
 fn seconds(milliseconds: u64, out: &mut Vec<u8>) -> Found {
-    number(milliseconds / 1000, out);
+    append_number(milliseconds / 1000, out);
     write!(out, ".{:03}", milliseconds % 1000).ok()
 }
 

@@ -2,8 +2,9 @@
 
 use crate::exchange::{Exchange, Response, ServerTokens};
 use crate::http::Field;
+use crate::http::decimal::append_number;
 use crate::proto::h1::response as writer;
-use crate::worker::with_clock;
+use crate::worker::append_date;
 
 /// How the body is delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +17,16 @@ pub enum Delimiter {
     Chunked,
     /// The end of the connection.
     Close,
+}
+
+impl Delimiter {
+    /// The length that is told beforehand.
+    fn length(self) -> Option<u64> {
+        match self {
+            Delimiter::Length(length) => Some(length),
+            Delimiter::Nothing | Delimiter::Chunked | Delimiter::Close => None,
+        }
+    }
 }
 
 /// Appends the head of the exchange's response to `out`.
@@ -31,27 +42,11 @@ pub fn write(exchange: &Exchange, delimiter: Delimiter, out: &mut Vec<u8>) {
         writer::field(b"Server", server(exchange), out);
     }
     if !response.headers.contains(b"Date") {
-        with_clock(|date| writer::field(b"Date", date, out));
-    }
-    let entity = &*response.entity;
-    if let Some(content_type) = &entity.content_type {
-        out.extend_from_slice(b"Content-Type: ");
-        out.extend_from_slice(content_type);
-        if let Some(charset) = &entity.charset {
-            out.extend_from_slice(b"; charset=");
-            out.extend_from_slice(charset);
-        }
-        out.extend_from_slice(b"\r\n");
-    }
-    if let Delimiter::Length(length) = delimiter {
-        writer::number_field(b"Content-Length", length, out);
+        append_date(out);
     }
     // What is sent instead of the thing asked for has a date of its own, which says nothing.
-    if matches!(response.status.as_u16(), 200 | 206 | 304)
-        && let Some(date) = entity.date()
-    {
-        writer::field(b"Last-Modified", &date, out);
-    }
+    let dated = matches!(response.status.as_u16(), 200 | 206 | 304);
+    response.entity.append(delimiter.length(), dated, out);
     if let Some(location) = &response.location {
         out.extend_from_slice(b"Location: ");
         exchange.append_location(location, out);
@@ -61,7 +56,7 @@ pub fn write(exchange: &Exchange, delimiter: Delimiter, out: &mut Vec<u8>) {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }
     connection(exchange, response, out);
-    if let Some(etag) = &entity.etag {
+    if let Some(etag) = &response.entity.etag {
         writer::field(b"ETag", etag, out);
     }
     for field in &response.headers {
@@ -70,7 +65,7 @@ pub fn write(exchange: &Exchange, delimiter: Delimiter, out: &mut Vec<u8>) {
         }
     }
     if response.accepts_ranges {
-        writer::field(b"Accept-Ranges", b"bytes", out);
+        out.extend_from_slice(b"Accept-Ranges: bytes\r\n");
     }
     out.extend_from_slice(b"\r\n");
 }
@@ -101,7 +96,7 @@ fn connection(exchange: &Exchange, response: &Response, out: &mut Vec<u8>) {
     out.extend_from_slice(b"Connection: keep-alive\r\n");
     if let Some(seconds) = exchange.location.core.keepalive_header {
         out.extend_from_slice(b"Keep-Alive: timeout=");
-        writer::number(seconds, out);
+        append_number(seconds, out);
         out.extend_from_slice(b"\r\n");
     }
 }
