@@ -1,6 +1,7 @@
 //! The cache of open files (`open_file_cache` and its kin).
 
 use std::cell::{OnceCell, RefCell};
+use std::ffi::CString;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -53,6 +54,8 @@ type Found = Result<Rc<OpenFile>, FileError>;
 
 struct Entry {
     found: Found,
+    /// Its path as the system is asked for it.
+    path: CString,
     mode: SymlinkMode,
     /// When it was last found true.
     checked: Instant,
@@ -92,7 +95,7 @@ impl FileCache {
         let mut entries = self.entries.borrow_mut();
         self.expire(&mut entries, now);
         let known = entries.get_mut(path);
-        if let Some(found) = known.and_then(|entry| self.recall(entry, now, path, want, symlinks)) {
+        if let Some(found) = known.and_then(|entry| self.recall(entry, now, want, symlinks)) {
             return found;
         }
         let mut missing = self.missing.borrow_mut();
@@ -113,14 +116,13 @@ impl FileCache {
         &self,
         entry: &mut Entry,
         now: Instant,
-        path: &[u8],
         want: Want,
         symlinks: Symlinks,
     ) -> Option<Found> {
         entry.uses = entry.uses.saturating_add(1);
         entry.used = now;
         if !self.is_fresh(entry, now) || !serves(entry, want, symlinks) {
-            if !is_unchanged(entry, path, want, symlinks) {
+            if !is_unchanged(entry, want, symlinks) {
                 return None;
             }
             entry.checked = now;
@@ -140,22 +142,25 @@ impl FileCache {
         mode: SymlinkMode,
         now: Instant,
     ) {
-        let mut entry = Entry {
-            found: found.clone(),
-            mode,
-            checked: now,
-            occasion: event::occasion(),
-            used: now,
-            uses: 1,
+        let entry = |uses| {
+            let mut entry = Entry {
+                found: found.clone(),
+                // Nothing can be found at a path with a NUL in it.
+                path: CString::new(path).unwrap_or_default(),
+                mode,
+                checked: now,
+                occasion: event::occasion(),
+                used: now,
+                uses,
+            };
+            self.close_if_rare(&mut entry);
+            entry
         };
         if let Some(known) = entries.get_mut(path) {
-            entry.uses = known.uses;
-            self.close_if_rare(&mut entry);
-            *known = entry;
+            *known = entry(known.uses);
         } else if found.is_ok() || self.settings.errors {
-            self.close_if_rare(&mut entry);
             self.make_room(entries);
-            entries.insert(path, entry);
+            entries.insert(path, entry(1));
         }
     }
 
@@ -218,10 +223,10 @@ fn serves(entry: &Entry, want: Want, symlinks: Symlinks) -> bool {
 }
 
 /// Whether `stat` says the entry is still true.
-fn is_unchanged(entry: &Entry, path: &[u8], want: Want, symlinks: Symlinks) -> bool {
+fn is_unchanged(entry: &Entry, want: Want, symlinks: Symlinks) -> bool {
     let checkable = symlinks.mode == SymlinkMode::Follow && serves(entry, want, symlinks);
     let Ok(file) = &entry.found else { return false };
-    checkable && fs::stat(path).is_ok_and(|stat| stat == file.stat)
+    checkable && fs::stat(&*entry.path).is_ok_and(|stat| stat == file.stat)
 }
 
 /// Whether the content of `file`, read now, may be kept: it is small, and any later change

@@ -9,11 +9,27 @@ use std::ops::BitOr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::slice;
 
 /// What names a file: bytes as they come from a request, or Rust's paths.
 pub trait FileName {
     /// The name's bytes, without a terminating NUL.
     fn bytes(&self) -> &[u8];
+
+    /// The same with a NUL behind it, where there is one already.
+    fn terminated(&self) -> Option<&CStr> {
+        None
+    }
+}
+
+impl FileName for CStr {
+    fn bytes(&self) -> &[u8] {
+        self.to_bytes()
+    }
+
+    fn terminated(&self) -> Option<&CStr> {
+        Some(self)
+    }
 }
 
 macro_rules! file_name {
@@ -48,15 +64,20 @@ pub(super) fn with_c_name<T>(
     name: &(impl FileName + ?Sized),
     call: impl FnOnce(&CStr) -> io::Result<T>,
 ) -> io::Result<T> {
+    if let Some(name) = name.terminated() {
+        return call(name);
+    }
     let name = name.bytes();
-    let mut short = [0; SHORT_NAME];
-    if let Some(place) = short
-        .get_mut(..name.len())
-        .filter(|place| place.len() < SHORT_NAME)
-    {
-        place.copy_from_slice(name);
-        let terminated = short.get(..=name.len()).unwrap_or_default();
-        return call(CStr::from_bytes_with_nul(terminated).map_err(io::Error::other)?);
+    if name.len() < SHORT_NAME && memchr::memchr(0, name).is_none() {
+        let mut short = MaybeUninit::<[u8; SHORT_NAME]>::uninit();
+        let start = short.as_mut_ptr().cast::<u8>();
+        // SAFETY: the name and the NUL behind it fit into `short`, and there is no other NUL.
+        let name = unsafe {
+            start.copy_from_nonoverlapping(name.as_ptr(), name.len());
+            start.add(name.len()).write(0);
+            CStr::from_bytes_with_nul_unchecked(slice::from_raw_parts(start, name.len() + 1))
+        };
+        return call(name);
     }
     call(&CString::new(name)?)
 }
