@@ -53,6 +53,36 @@ fn the_name_chooses_the_site() {
 }
 
 #[test]
+fn a_request_is_not_taken_for_the_one_before() {
+    let server = Site::http(
+        "server { listen 127.0.0.1:%PORT%; server_name a; return 200 \"a $host\"; }
+         server { listen 127.0.0.1:%PORT%; server_name b; return 200 \"b $host\"; }
+         server { listen 127.0.0.1:%PORT%; server_name \"\"; return 200 \"nameless $host\"; }
+         server { listen 127.0.0.1:%PORT1%; return 200 \"other $host\"; }",
+    )
+    .start();
+    for (port, target, field, answer) in [
+        (0, "/", "Host: a\r\n", (200, "a a")),
+        (0, "/", "Host: A:80\r\n", (200, "a a")),
+        (1, "/", "Host: A:80\r\n", (200, "other a")),
+        (0, "/", "Host: A:80\r\n", (200, "a a")),
+        (0, "http://b/", "Host: A:80\r\n", (200, "b b")),
+        (0, "/", "Host: A:80\r\n", (200, "a a")),
+        (0, "/", "", (200, "nameless ")),
+        (0, "/", "Host:\r\n", (400, "")),
+        (0, "/", "Host: a\r\n", (200, "a a")),
+    ] {
+        let version = if field.is_empty() { "1.0" } else { "1.1" };
+        let request = format!("GET {target} HTTP/{version}\r\n{field}\r\n");
+        let response = server.connect_to(port).send(&request).response();
+        assert_eq!(response.status, answer.0, "{port} {request}");
+        if response.status == 200 {
+            assert_eq!(response.text(), answer.1, "{port} {request}");
+        }
+    }
+}
+
+#[test]
 fn a_captured_name_leads_to_a_folder() {
     let server = Site::http(
         "server {

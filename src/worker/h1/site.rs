@@ -41,7 +41,9 @@ impl LastSite {
     /// Remembers what was found for the exchange by its Host field.
     fn note(&mut self, exchange: &Exchange) {
         let request = &exchange.request;
-        let field = request.known(KnownHeader::Host).unwrap_or_default();
+        let Some(field) = request.known(KnownHeader::Host) else {
+            return;
+        };
         if field.len() <= LONGEST && request.head.line.scheme.is_empty() {
             field.clone_into(&mut self.field);
             request.host.clone_into(&mut self.host);
