@@ -127,8 +127,16 @@ impl VariableRef {
     }
 
     /// Appends the variable's value; `None` means it has none (and nothing was appended).
+    #[inline]
     pub fn append(&self, exchange: &Exchange, out: &mut Vec<u8>) -> Option<()> {
         match self.source.get()? {
+            Source::Plain(get) => get(exchange, out),
+            other => self.append_from(other, exchange, out),
+        }
+    }
+
+    fn append_from(&self, source: &Source, exchange: &Exchange, out: &mut Vec<u8>) -> Option<()> {
+        match source {
             Source::Plain(get) => get(exchange, out),
             Source::Prefix(get, rest) => get(exchange, rest, out),
             Source::Slot { slot, family, warn } => {

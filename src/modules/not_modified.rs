@@ -23,6 +23,9 @@ impl Module for NotModified {
 
 impl Filter for NotModified {
     fn filter(&self, exchange: &Exchange, response: &mut Response) {
+        if response.status != Status::OK {
+            return;
+        }
         let request = &exchange.request;
         let conditions = Conditions {
             if_match: request.known(KnownHeader::IfMatch),
@@ -30,7 +33,7 @@ impl Filter for NotModified {
             if_modified_since: request.known(KnownHeader::IfModifiedSince),
             if_unmodified_since: request.known(KnownHeader::IfUnmodifiedSince),
         };
-        if conditions.is_empty() || response.status != Status::OK {
+        if conditions.is_empty() {
             return;
         }
         let found = Validators {
