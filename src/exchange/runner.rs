@@ -171,9 +171,12 @@ async fn walk(exchange: &mut Exchange, start: Start) -> Verdict {
 pub(super) async fn ask(exchange: &mut Exchange, handlers: &[Rc<dyn Handler>]) -> Verdict {
     let mut verdict = Verdict::Next;
     for handler in handlers {
-        let answer = match at_once(handler.handle(exchange)) {
-            Ok(answer) => answer,
-            Err(future) => awaited(future).await,
+        let mut step = handler.handle(exchange);
+        let answer = loop {
+            match at_once(step) {
+                Ok(answer) => break answer,
+                Err(future) => step = future.await,
+            }
         };
         verdict = match answer {
             Answer::Declined => Verdict::Next,
@@ -205,15 +208,6 @@ fn at_once(step: Step<'_>) -> Result<Answer, LocalBoxFuture<'_, Step<'_>>> {
         Step::Reroute(target) => Answer::Reroute(target),
         Step::Await(future) => return Err(future),
     })
-}
-
-async fn awaited<'a>(mut future: LocalBoxFuture<'a, Step<'a>>) -> Answer {
-    loop {
-        match at_once(future.await) {
-            Ok(answer) => return answer,
-            Err(next) => future = next,
-        }
-    }
 }
 
 /// Chooses the location for the path; a response if none may serve it.
