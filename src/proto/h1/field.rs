@@ -26,31 +26,25 @@ pub enum FieldLine {
     Invalid(usize),
 }
 
-/// What a byte means in a header name.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Class {
-    Usual,
-    Underscore,
-    Odd,
-    Stop,
-}
+/// A byte that may be in a name if `_` may.
+const UNDERSCORE: u8 = 1;
+/// A byte that makes a name invalid.
+const ODD: u8 = 2;
 
-static CLASSES: [Class; 256] = classes();
-
-const fn classes() -> [Class; 256] {
-    let mut table = [Class::Odd; 256];
+/// What each byte means in a name; 0 for letters, digits and dashes.
+static KINDS: [u8; 256] = {
+    let mut table = [ODD; 256];
     let mut byte = 0;
     while byte < 256 {
-        table[byte] = match byte as u8 {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' => Class::Usual,
-            b'_' => Class::Underscore,
-            0..=b' ' | 0x7f | b':' => Class::Stop,
-            _ => Class::Odd,
-        };
+        match byte as u8 {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' => table[byte] = 0,
+            b'_' => table[byte] = UNDERSCORE,
+            _ => {}
+        }
         byte += 1;
     }
     table
-}
+};
 
 /// Parses the header line at the start of `input`; `underscores` says whether `_` may be in a name.
 pub fn parse(input: &[u8], underscores: bool) -> FieldLine {
@@ -88,40 +82,27 @@ struct Name {
 }
 
 impl Name {
+    /// What stands before the first colon, space or control byte.
     fn at_start(input: &[u8], underscores: bool) -> Name {
-        let end = word::position(
+        let stop = word::position(
             input,
-            |word| word.below(b'!').or(word.equal(b':')),
-            |byte| byte < b'!' || byte == b':',
+            |word| word.below(b'!').or(word.equal(b':')).or(word.equal(0x7f)),
+            |byte| matches!(byte, 0..=b' ' | b':' | 0x7f),
         );
-        let known = end.map(|end| (end, KnownHeader::from_name(&input[..end])));
-        match known {
-            None | Some((_, KnownHeader::Other)) => Name::unknown(input, underscores),
-            // What the server knows needs no further look.
-            Some((end, known)) => Name {
-                end,
-                known,
-                valid: true,
-            },
-        }
-    }
-
-    fn unknown(input: &[u8], underscores: bool) -> Name {
-        let mut valid = true;
-        let mut end = 0;
-        while let Some(&byte) = input.get(end) {
-            match CLASSES[byte as usize] {
-                Class::Usual => {}
-                Class::Underscore => valid &= underscores,
-                Class::Odd => valid = false,
-                Class::Stop => break,
-            }
-            end += 1;
-        }
+        let end = stop.unwrap_or(input.len());
+        let name = &input[..end];
+        let known = KnownHeader::from_name(name);
+        let kinds = match known {
+            KnownHeader::Other => name
+                .iter()
+                .fold(0, |kinds, &byte| kinds | KINDS[byte as usize]),
+            // What the server knows has nothing but letters and dashes.
+            _ => 0,
+        };
         Name {
             end,
-            known: KnownHeader::Other,
-            valid,
+            known,
+            valid: kinds & ODD == 0 && (underscores || kinds & UNDERSCORE == 0),
         }
     }
 }

@@ -170,25 +170,29 @@ impl RequestHead {
     /// `Incomplete`, call again with the same bytes and more; complete lines are not looked at
     /// again. The result does not depend on how the bytes were cut.
     pub fn parse(&mut self, input: &[u8], options: &HeadOptions) -> Parse {
+        match self.advance(input, options) {
+            Ok(true) => Parse::Done {
+                consumed: self.progress.at,
+            },
+            Ok(false) => Parse::Incomplete,
+            Err(error) => Parse::Error(error),
+        }
+    }
+
+    /// Takes all lines that are there; says whether the head is complete.
+    fn advance(&mut self, input: &[u8], options: &HeadOptions) -> Result<bool, HeadError> {
         if self.progress.stage == Stage::BeforeLine {
             self.progress.budget = Budget::new(options);
-        }
-        loop {
-            let outcome = match self.progress.stage {
-                Stage::BeforeLine => self.request_line(input, options),
-                Stage::Headers => self.header_line(input, options),
-                Stage::Done => {
-                    return Parse::Done {
-                        consumed: self.progress.at,
-                    };
-                }
-            };
-            match outcome {
-                Ok(true) => {}
-                Ok(false) => return Parse::Incomplete,
-                Err(error) => return Parse::Error(error),
+            if !self.request_line(input, options)? {
+                return Ok(false);
             }
         }
+        while self.progress.stage == Stage::Headers {
+            if !self.header_line(input, options)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// The first header of this kind.
