@@ -406,8 +406,12 @@ impl Reactor {
 
     /// Moves the timers on to `now` and passes every task whose deadline is over to `wake`.
     pub(super) fn expire(&mut self, now: Instant, wake: &mut impl FnMut(TaskId)) {
+        let tick = tick_of(now);
+        if self.wheel.is_at(tick) {
+            return;
+        }
         let mut expired = std::mem::take(&mut self.expired);
-        self.wheel.advance(tick_of(now), &mut expired);
+        self.wheel.advance(tick, &mut expired);
         for index in expired.drain(..) {
             let source = &self.sources[index as usize];
             source.tasks_of(source.wanted).for_each(&mut *wake);

@@ -146,11 +146,13 @@ impl Wheel {
         }
     }
 
+    /// Whether `tick` is the one it has moved on to.
+    pub(super) fn is_at(&self, tick: u32) -> bool {
+        tick == self.now
+    }
+
     /// Moves on to tick `to` and appends the expired nodes, now unlinked, to `expired`.
     pub(super) fn advance(&mut self, to: u32, expired: &mut Vec<u32>) {
-        if to == self.now {
-            return;
-        }
         while let Some(ticks) = self.next()
             && ahead(self.now.wrapping_add(ticks), to) <= 0
         {
