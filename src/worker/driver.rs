@@ -80,6 +80,7 @@ async fn drive(seat: Rc<Seat>) -> Infallible {
             None => Poll::Pending,
         });
         let after = h1::burst(connection.await, &mut memory).await;
+        memory.clear_buffers();
         seat.after.set(Some(after));
     }
 }

@@ -1,13 +1,11 @@
 //! From bytes to an exchange: reads a head, checks it, picks the virtual host.
 
-use std::pin::pin;
 use std::time::Duration;
 
 use super::body::Source;
+use super::site;
 use super::wire::{Received, Wire};
-use super::{counted, proxy, site};
 use crate::event;
-use crate::exchange::counters::READING;
 use crate::exchange::{Connection, Exchange, Moment, Request, RequestBody, VirtualHost};
 use crate::http::{KnownHeader, Method, Status, uri};
 use crate::log::level::Level;
@@ -83,55 +81,32 @@ impl Refusal {
 }
 
 /// The next request on the wire; `first` of its burst.
-pub async fn next(wire: &Wire, memory: &mut Memory, first: bool) -> Intake {
+///
+/// # Errors
+/// Only the beginning of it is there.
+pub fn next<'a>(wire: &'a Wire, memory: &mut Memory, first: bool) -> Result<Intake, Reading<'a>> {
     let connection = wire.connection();
-    let pipelined = wire.has_input();
-    if !first && !pipelined {
-        return Intake::Nothing(patience(connection, wire));
+    if !first && !wire.has_input() {
+        return Ok(Intake::Nothing(patience(connection, wire)));
     }
-    if pipelined {
+    if !first {
         wire.go_behind();
-    }
-    if connection.awaits_proxy_header()
-        && !counted::<READING, _>(pin!(proxy::read_header(wire))).await
-    {
-        return Intake::Gone;
     }
     let mut reading = Reading {
         server: &connection.listener.default,
         request: memory.take_request(),
         started: None,
+        pipelined: !first,
         in_pieces: false,
     };
-    let head = match reading.look(wire) {
-        Some(head) => head,
-        None if wire.has_input() => counted::<READING, _>(pin!(reading.finish(wire))).await,
+    match reading.look(wire) {
+        Some(head) => Ok(reading.end(head, wire)),
+        None if wire.has_input() => Err(reading),
         None => {
             memory.keep_request(reading.request);
-            return Intake::Nothing(patience(connection, wire));
+            Ok(Intake::Nothing(patience(connection, wire)))
         }
-    };
-    let fault = match head {
-        Head::Complete => None,
-        Head::Wrong(refusal) => Some(refusal),
-        Head::Broken(end) if wire.has_input() => {
-            wire.consume(|input| (input.len(), reading.request.bytes.extend_from_slice(input)));
-            Some(Refusal::lost(end))
-        }
-        Head::Broken(end) => {
-            if end == Received::End {
-                connection.log_leaving();
-            }
-            return Intake::Gone;
-        }
-    };
-    connection.count_request();
-    Intake::Request(Arrival {
-        request: reading.request,
-        started: reading.started.unwrap_or_else(Moment::now),
-        pipelined,
-        fault,
-    })
+    }
 }
 
 /// How the reading of a head ended.
@@ -142,17 +117,62 @@ enum Head {
 }
 
 /// A head that is being read.
-struct Reading<'a> {
+pub struct Reading<'a> {
     /// Says what a head may be, until its host is known.
     server: &'a VirtualHost,
     request: Box<Request>,
     /// When its first byte came.
     started: Option<Moment>,
+    pipelined: bool,
     /// Whether its first bytes were read without its last.
     in_pieces: bool,
 }
 
 impl Reading<'_> {
+    /// Waits for the rest.
+    pub async fn finish(mut self, wire: &Wire) -> Intake {
+        let deadline = event::now() + self.server.settings.client_header_timeout;
+        let head = loop {
+            if wire.flush().await.is_err() {
+                break Head::Broken(Received::Failed);
+            }
+            match wire.receive(deadline).await {
+                Received::Bytes => {}
+                end => break Head::Broken(end),
+            }
+            if let Some(head) = self.look(wire) {
+                break head;
+            }
+        };
+        self.end(head, wire)
+    }
+
+    /// What has come of it.
+    fn end(mut self, head: Head, wire: &Wire) -> Intake {
+        let connection = wire.connection();
+        let fault = match head {
+            Head::Complete => None,
+            Head::Wrong(refusal) => Some(refusal),
+            Head::Broken(end) if wire.has_input() => {
+                wire.consume(|input| (input.len(), self.request.bytes.extend_from_slice(input)));
+                Some(Refusal::lost(end))
+            }
+            Head::Broken(end) => {
+                if end == Received::End {
+                    connection.log_leaving();
+                }
+                return Intake::Gone;
+            }
+        };
+        connection.count_request();
+        Intake::Request(Arrival {
+            request: self.request,
+            started: self.started.unwrap_or_else(Moment::now),
+            pipelined: self.pipelined,
+            fault,
+        })
+    }
+
     /// Takes what is there; `None` if that is not all of a head yet.
     fn look(&mut self, wire: &Wire) -> Option<Head> {
         loop {
@@ -162,23 +182,6 @@ impl Reading<'_> {
             match wire.try_receive()? {
                 Received::Bytes => {}
                 end => return Some(Head::Broken(end)),
-            }
-        }
-    }
-
-    /// Waits until a whole head is there, and takes it.
-    async fn finish(&mut self, wire: &Wire) -> Head {
-        let deadline = event::now() + self.server.settings.client_header_timeout;
-        loop {
-            if wire.flush().await.is_err() {
-                return Head::Broken(Received::Failed);
-            }
-            match wire.receive(deadline).await {
-                Received::Bytes => {}
-                end => return Head::Broken(end),
-            }
-            if let Some(head) = self.look(wire) {
-                return head;
             }
         }
     }

@@ -24,7 +24,7 @@ pub use self::site::LastSite;
 pub use self::wire::Buffers;
 use self::wire::Wire;
 use crate::event::{self, Hangup, Raced};
-use crate::exchange::counters::{Gauge, WRITING};
+use crate::exchange::counters::{Gauge, READING, WRITING};
 use crate::exchange::{BodyError, Connection, Exchange, Response, runner};
 use crate::http::{Method, Status};
 use crate::log::level::Level;
@@ -48,20 +48,22 @@ pub struct Broken;
 
 /// Serves requests until none is in sight, with what `memory` has.
 pub async fn burst(connection: Rc<Connection>, memory: &mut Memory) -> After {
-    let wire = Wire::new(connection, memory);
-    let after = requests(&wire, memory).await;
-    drop(wire);
-    memory.clear_buffers();
-    after
-}
-
-async fn requests(wire: &Wire, memory: &mut Memory) -> After {
+    let wire = &Wire::new(connection, memory);
+    if wire.connection().awaits_proxy_header()
+        && !counted::<READING, _>(pin!(proxy::read_header(wire))).await
+    {
+        return After::Close;
+    }
     let mut count: u32 = 0;
     let after = loop {
         if (count + 1).is_multiple_of(TURN) {
             event::yield_now().await;
         }
-        let arrival = match intake::next(wire, memory, count == 0).await {
+        let intake = match intake::next(wire, memory, count == 0) {
+            Ok(intake) => intake,
+            Err(reading) => counted::<READING, _>(pin!(reading.finish(wire))).await,
+        };
+        let arrival = match intake {
             Intake::Request(arrival) => arrival,
             Intake::Nothing(idle) => break After::Idle(idle),
             // What was answered before still goes out: its client may only have ended its half.
