@@ -1,7 +1,4 @@
 //! The `rowhouse` program.
+#![no_main]
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    rowhouse::cli::run(std::env::args_os().collect())
-}
+rowhouse::program!(rowhouse::cli::run);
