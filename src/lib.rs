@@ -6,6 +6,9 @@
 /// The server's name.
 pub const NAME: &str = "rowhouse";
 
+/// What the list of processes calls a worker.
+pub const WORKER_TITLE: &str = "rowhouse: worker process";
+
 /// Name and version, as `Server` and `-v` show them.
 pub const NAME_AND_VERSION: &str = concat!("rowhouse/", env!("CARGO_PKG_VERSION"));
 

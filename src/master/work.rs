@@ -38,7 +38,7 @@ impl Master {
             counters,
             ..
         } = self;
-        process::set_title(&format!("{}: worker process", crate::NAME));
+        process::set_title(crate::WORKER_TITLE);
         let parted = signals.part();
         // The end of a script is awaited; a handler would only interrupt.
         signal::reset(SIGCHLD);

@@ -132,10 +132,7 @@ impl Worker {
                 }
                 (SIGQUIT | SIGWINCH, _) if !RETIRING.replace(true) => {
                     self.notice("gracefully shutting down");
-                    process::set_title(&format!(
-                        "{}: worker process is shutting down",
-                        crate::NAME
-                    ));
+                    process::set_title(&format!("{} is shutting down", crate::WORKER_TITLE));
                     self.retire();
                 }
                 _ => {}

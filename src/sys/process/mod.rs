@@ -13,7 +13,7 @@ pub use starter::{SPARE, Starter, end_of, start_of};
 pub use title::{claim_title, set_name, set_title};
 
 use super::{check, fd, fs, retry};
-use std::ffi::{CString, OsString};
+use std::ffi::{CStr, CString, OsString};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStringExt;
@@ -190,25 +190,59 @@ unsafe extern "C" {
 /// `Unsupported` when there are other threads, which may be reading it, and `InvalidInput` when
 /// there is a NUL in it; then all is as before.
 pub fn set_environment(variables: Vec<(OsString, OsString)>) -> io::Result<()> {
-    if threads()? > 1 {
-        return Err(io::ErrorKind::Unsupported.into());
-    }
+    alone()?;
     let line = |(mut name, value): (OsString, OsString)| {
         name.push("=");
         name.push(value);
         Ok(CString::new(name.into_vec())?)
     };
     let lines: Vec<CString> = variables.into_iter().map(line).collect::<io::Result<_>>()?;
+    // SAFETY: there are no other threads.
+    unsafe { replace_environment(lines) };
+    Ok(())
+}
+
+/// Moves the environment out of the memory that the kernel gave it.
+///
+/// # Errors
+/// `Unsupported` when there are other threads.
+fn move_environment() -> io::Result<()> {
+    alone()?;
+    let mut lines = Vec::new();
+    // SAFETY: there are no other threads, which may be changing it. The list is null or ends in a
+    // null pointer, each line in a NUL.
+    unsafe {
+        let mut line = environ.cast_const();
+        while !line.is_null() && !(*line).is_null() {
+            lines.push(CStr::from_ptr(*line).to_owned());
+            line = line.add(1);
+        }
+        replace_environment(lines);
+    }
+    Ok(())
+}
+
+/// Refuses where there are other threads, which may be reading the environment.
+fn alone() -> io::Result<()> {
+    match threads()? {
+        ..2 => Ok(()),
+        _ => Err(io::ErrorKind::Unsupported.into()),
+    }
+}
+
+/// The memory of the old one is not freed: who knows who has kept a pointer to it.
+///
+/// # Safety
+/// There are no other threads.
+unsafe fn replace_environment(lines: Vec<CString>) {
     let ends = std::iter::once(std::ptr::null_mut());
     let list: Vec<_> = lines
         .into_iter()
         .map(CString::into_raw)
         .chain(ends)
         .collect();
-    // SAFETY: no other thread can be reading the environment, and what it consists of now is never
-    // freed.
+    // SAFETY: nobody else is reading the environment, and what it consists of now is never freed.
     unsafe { environ = list.leak().as_mut_ptr() };
-    Ok(())
 }
 
 /// Replaces the program, as a forked child does for an upgrade. `environment` is all that the

@@ -1,6 +1,6 @@
 //! What `ps` shows: the arguments and environment the kernel put on the stack, overwritten.
 
-use super::set_environment;
+use super::move_environment;
 use std::ffi::CString;
 use std::io;
 use std::sync::OnceLock;
@@ -18,11 +18,12 @@ unsafe extern "C" {
 /// collect it before.
 ///
 /// # Errors
-/// As [`set_environment`], and where that memory is not known. [`set_title`] does nothing then.
+/// `Unsupported` where there are other threads, and where that memory is not known. [`set_title`]
+/// does nothing then.
 pub fn claim_title() -> io::Result<()> {
     let unsupported = || io::Error::from(io::ErrorKind::Unsupported);
     let (start, end) = area().ok_or_else(unsupported)?;
-    set_environment(std::env::vars_os().collect())?;
+    move_environment()?;
     AREA.set((start, end - start)).map_err(|_| unsupported())
 }
 
