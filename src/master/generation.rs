@@ -45,13 +45,14 @@ impl Generation {
         previous: &[Rc<Socket>],
         log: &ErrorLog,
     ) -> Result<Self, Failed> {
-        let groups = groups(&runtime.process).map_err(|message| report(log, &message))?;
         let places = places(&runtime);
         let wanted: Vec<ListenOptions> = places
             .iter()
             .map(|(index, _)| runtime.sockets[*index].options.clone())
             .collect();
         let sockets = listen::open_all(&wanted, previous, log).map_err(|_| Failed)?;
+        // Clients can wait in the queue meanwhile.
+        let groups = groups(&runtime.process).map_err(|message| report(log, &message))?;
         let doors = places.into_iter().zip(sockets);
         let doors = doors.map(|((index, worker), socket)| Door {
             index,
