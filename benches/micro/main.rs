@@ -107,7 +107,7 @@ fn chunked_body() {
 
 fn templates() -> Result<(), Box<dyn Error>> {
     let exchange = exchange::answered(BROWSER)?;
-    let rows = ALL.iter().flat_map(|module| module.variables());
+    let rows = ALL.iter().flat_map(|module| module.variables);
     let mut names = Names::new(rows.copied().flatten());
     let mut out = Vec::new();
     let sources: [(&str, &[u8]); 3] = [

@@ -105,7 +105,7 @@ impl Configuration {
 /// # Errors
 /// Everything that is wrong with it, and whatever else was found, in reading order.
 pub fn load(
-    modules: &[&dyn AnyModule],
+    modules: &[AnyModule],
     main: &Path,
     options: &Options,
 ) -> Result<Configuration, Diagnostics> {
@@ -117,7 +117,7 @@ pub fn load(
 /// # Errors
 /// As [`load`].
 pub fn load_text(
-    modules: &[&dyn AnyModule],
+    modules: &[AnyModule],
     name: &Path,
     text: &[u8],
     options: &Options,
@@ -128,7 +128,7 @@ pub fn load_text(
 }
 
 fn load_with(
-    modules: &[&dyn AnyModule],
+    modules: &[AnyModule],
     options: &Options,
     main: impl FnOnce(&mut Reader<'_>) -> super::tree::Statements,
 ) -> Result<Configuration, Diagnostics> {
@@ -140,7 +140,7 @@ fn load_with(
         names: RefCell::new(Names::new(
             modules
                 .iter()
-                .flat_map(|module| module.variables().iter().copied().flatten()),
+                .flat_map(|module| module.variables.iter().copied().flatten()),
         )),
         used: RefCell::default(),
         logs: Rc::default(),
@@ -191,7 +191,7 @@ struct Entry {
 type Named = HashMap<Box<[u8]>, Rc<[Entry]>>;
 
 struct Loader<'a> {
-    modules: &'a [&'a dyn AnyModule],
+    modules: &'a [AnyModule],
     world: &'a World,
     sources: &'a Sources,
     /// Those of the names that were looked for: of some five hundred, a configuration uses few.
@@ -206,7 +206,7 @@ struct Opened<'a> {
 }
 
 impl<'a> Loader<'a> {
-    fn new(modules: &'a [&'a dyn AnyModule], world: &'a World, sources: &'a Sources) -> Self {
+    fn new(modules: &'a [AnyModule], world: &'a World, sources: &'a Sources) -> Self {
         Self {
             modules,
             world,

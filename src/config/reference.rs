@@ -12,7 +12,7 @@ use super::table::{AnyModule, Ending, Row};
 const TUNES: &str = "Accepted for compatibility; it has no effect here.";
 
 /// `rowhouse directives`: one line a directive, in alphabetical order.
-pub fn list(modules: &[&dyn AnyModule]) -> String {
+pub fn list(modules: &[AnyModule]) -> String {
     let mut lines: Vec<String> = rows(modules).map(|(_, row)| usage(row)).collect();
     lines.sort();
     lines.dedup();
@@ -23,7 +23,7 @@ pub fn list(modules: &[&dyn AnyModule]) -> String {
 ///
 /// # Errors
 /// The nearest name, if there is one, when no directive is called so.
-pub fn describe(modules: &[&dyn AnyModule], name: &str) -> Result<String, Option<&'static str>> {
+pub fn describe(modules: &[AnyModule], name: &str) -> Result<String, Option<&'static str>> {
     let entries = rows(modules).filter(|(_, row)| row.name == name);
     let texts: Vec<String> = entries.map(|(module, row)| terminal(module, row)).collect();
     match texts.is_empty() {
@@ -36,12 +36,12 @@ pub fn describe(modules: &[&dyn AnyModule], name: &str) -> Result<String, Option
 }
 
 /// `docs/directives.md`.
-pub fn markdown(modules: &[&dyn AnyModule]) -> String {
+pub fn markdown(modules: &[AnyModule]) -> String {
     let mut out = String::from(
         "# Directives\n\nGenerated from the directive tables: `rowhouse directives --markdown`.\n",
     );
     for module in with_rows(modules) {
-        let _ = write!(out, "\n## {}\n", module.name());
+        let _ = write!(out, "\n## {}\n", module.name);
         for row in module.rows() {
             markdown_row(&mut out, row);
         }
@@ -50,11 +50,11 @@ pub fn markdown(modules: &[&dyn AnyModule]) -> String {
 }
 
 /// `man/rowhouse.conf.5`: the language, then the directives.
-pub fn manual(modules: &[&dyn AnyModule]) -> String {
+pub fn manual(modules: &[AnyModule]) -> String {
     let mut out = String::from(include_str!("reference.mdoc"));
     out.push_str(".Sh DIRECTIVES\n");
     for module in with_rows(modules) {
-        let _ = writeln!(out, ".Ss {}", escape(module.name()));
+        let _ = writeln!(out, ".Ss {}", escape(module.name));
         out.push_str(".Bl -tag -width Ds\n");
         for row in module.rows() {
             manual_row(&mut out, row);
@@ -65,13 +65,13 @@ pub fn manual(modules: &[&dyn AnyModule]) -> String {
     out
 }
 
-fn with_rows<'a>(modules: &'a [&'a dyn AnyModule]) -> impl Iterator<Item = &'a &'a dyn AnyModule> {
+fn with_rows(modules: &[AnyModule]) -> impl Iterator<Item = &AnyModule> {
     modules.iter().filter(|module| !module.rows().is_empty())
 }
 
-fn rows(modules: &[&dyn AnyModule]) -> impl Iterator<Item = (&'static str, &'static Row)> {
+fn rows(modules: &[AnyModule]) -> impl Iterator<Item = (&'static str, &'static Row)> {
     modules.iter().flat_map(|module| {
-        let name = module.name();
+        let name = module.name;
         module.rows().into_iter().map(move |row| (name, row))
     })
 }

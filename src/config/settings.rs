@@ -18,14 +18,14 @@ pub struct SettingsSet {
 
 impl SettingsSet {
     /// What the outermost block starts with: every module's default.
-    pub(super) fn start(modules: &[&dyn AnyModule]) -> Self {
+    pub(super) fn start(modules: &[AnyModule]) -> Self {
         Self {
             slots: modules.iter().map(|module| module.start()).collect(),
         }
     }
 
     /// What a block inside this one starts with.
-    pub(super) fn inherit(&self, modules: &[&dyn AnyModule], child: Contexts) -> Self {
+    pub(super) fn inherit(&self, modules: &[AnyModule], child: Contexts) -> Self {
         let inherited = modules.iter().zip(&self.slots);
         Self {
             slots: inherited
@@ -48,7 +48,7 @@ impl SettingsSet {
     }
 
     /// Lets every module put what it has to say here into `location`.
-    pub fn install(&self, modules: &[&dyn AnyModule], location: &mut Location) {
+    pub fn install(&self, modules: &[AnyModule], location: &mut Location) {
         for (module, slot) in modules.iter().zip(&self.slots) {
             module.install(slot, location);
         }

@@ -368,7 +368,7 @@ impl<S> Directive<S> {
 }
 
 /// A capability as the configuration sees it: its directives and what they fill in.
-pub trait Module: Sync + 'static {
+pub trait Module: 'static {
     /// The module's values in one block. No two modules of a program may share this type.
     type Settings: Clone + Default + 'static;
 
@@ -426,95 +426,152 @@ pub fn shared_with_if<S: Default>(parent: &Rc<S>, child: Contexts) -> Rc<S> {
     }
 }
 
+/// A module's settings in one block, their type hidden.
+type Erased = Rc<dyn Any>;
+
 /// A module whose settings' type is hidden, so that modules fit in one list.
-pub trait AnyModule: Sync {
-    /// Its variables, [`Module::VARIABLE_GROUPS`].
-    fn variables(&self) -> &'static [&'static [Variable]];
-
-    /// Puts what a block's settings say into the location made for it.
-    fn install(&self, settings: &Rc<dyn Any>, location: &mut Location);
-
+///
+/// Functions side by side rather than a trait object: so those of all modules lie together in the
+/// program, and to start does not touch a page of each.
+pub struct AnyModule {
     /// [`Module::NAME`].
-    fn name(&self) -> &'static str;
-
-    /// The facts of [`Module::DIRECTIVES`], in the same order.
-    fn rows(&self) -> Vec<&'static Row>;
-
-    /// Those of them with this name, each with its number.
-    fn rows_named(&self, name: &[u8]) -> Vec<(usize, &'static Row)>;
-
-    /// What the outermost block starts with.
-    fn start(&self) -> Rc<dyn Any>;
-
-    /// [`Module::inherit`].
-    fn inherit(&self, parent: &Rc<dyn Any>, child: Contexts) -> Rc<dyn Any>;
-
-    /// Applies a use of the row numbered `row`.
-    fn apply(&self, row: usize, stage: Stage, slot: &mut Rc<dyn Any>, d: &mut Use<'_>) -> Outcome;
-
-    /// [`Module::finish`].
-    fn finish(&self, settings: Rc<dyn Any>, block: &mut Finish<'_>) -> (Rc<dyn Any>, Outcome);
+    pub name: &'static str,
+    /// Its variables, [`Module::VARIABLE_GROUPS`].
+    pub variables: &'static [&'static [Variable]],
+    /// The [`mark`]s of all its rows.
+    marks: u64,
+    rows: fn() -> Vec<&'static Row>,
+    rows_named: fn(&[u8]) -> Vec<(usize, &'static Row)>,
+    start: fn() -> Erased,
+    inherit: fn(&Erased, Contexts) -> Erased,
+    apply: fn(usize, Stage, &mut Erased, &mut Use<'_>) -> Outcome,
+    finish: fn(Erased, &mut Finish<'_>) -> (Erased, Outcome),
+    install: fn(&Erased, &mut Location),
 }
 
-impl<M: Module> AnyModule for M {
-    fn variables(&self) -> &'static [&'static [Variable]] {
-        M::VARIABLE_GROUPS
-    }
-
-    fn install(&self, settings: &Rc<dyn Any>, location: &mut Location) {
-        M::install(&settings::typed(Rc::clone(settings)), location);
-    }
-
-    fn name(&self) -> &'static str {
-        M::NAME
-    }
-
-    fn rows(&self) -> Vec<&'static Row> {
-        M::GROUPS
-            .iter()
-            .copied()
-            .flatten()
-            .map(|d| &d.row)
-            .collect()
-    }
-
-    fn rows_named(&self, name: &[u8]) -> Vec<(usize, &'static Row)> {
-        let rows = M::GROUPS.iter().copied().flatten().map(|d| &d.row);
-        rows.enumerate()
-            .filter(|(_, row)| row.name.as_bytes() == name)
-            .collect()
-    }
-
-    fn start(&self) -> Rc<dyn Any> {
-        Rc::new(M::Settings::default())
-    }
-
-    fn inherit(&self, parent: &Rc<dyn Any>, child: Contexts) -> Rc<dyn Any> {
-        M::inherit(&settings::typed(Rc::clone(parent)), child)
-    }
-
-    fn apply(&self, row: usize, stage: Stage, slot: &mut Rc<dyn Any>, d: &mut Use<'_>) -> Outcome {
-        let Some(directive) = M::GROUPS.iter().copied().flatten().nth(row) else {
-            return Ok(());
-        };
-        let mut run = |apply: &Apply<M::Settings>| settings::edit(slot, |s| apply(s, d));
-        match (&directive.effect, stage) {
-            (Effect::Set(apply) | Effect::Repeat(apply) | Effect::Raw(apply), _) => run(apply),
-            (Effect::Open { begin, .. }, Stage::Begin) => run(begin),
-            (Effect::Open { enter, .. }, Stage::Own) => enter.as_ref().map_or(Ok(()), run),
-            (Effect::Append { reset, add }, _) => settings::edit(slot, |s| {
-                if d.first() {
-                    reset(s);
-                }
-                add(s, d)
-            }),
-            (Effect::Tunes, _) => d.conform(directive.row.syntax),
+impl AnyModule {
+    /// The module `M`, for a list.
+    pub const fn of<M: Module>() -> Self {
+        Self {
+            name: M::NAME,
+            variables: M::VARIABLE_GROUPS,
+            marks: marks(M::GROUPS),
+            rows: rows::<M>,
+            rows_named: rows_named::<M>,
+            start: start::<M>,
+            inherit: inherit::<M>,
+            apply: apply::<M>,
+            finish: finish::<M>,
+            install: install::<M>,
         }
     }
 
-    fn finish(&self, settings: Rc<dyn Any>, block: &mut Finish<'_>) -> (Rc<dyn Any>, Outcome) {
-        let mut settings = settings::typed(settings);
-        let outcome = M::finish(&mut settings, block);
-        (settings, outcome)
+    /// The facts of [`Module::DIRECTIVES`], in the same order.
+    pub fn rows(&self) -> Vec<&'static Row> {
+        (self.rows)()
     }
+
+    /// Those of them with this name, each with its number.
+    pub fn rows_named(&self, name: &[u8]) -> Vec<(usize, &'static Row)> {
+        match self.marks & mark(name) {
+            0 => Vec::new(),
+            _ => (self.rows_named)(name),
+        }
+    }
+
+    /// What the outermost block starts with.
+    pub fn start(&self) -> Erased {
+        (self.start)()
+    }
+
+    /// [`Module::inherit`].
+    pub fn inherit(&self, parent: &Erased, child: Contexts) -> Erased {
+        (self.inherit)(parent, child)
+    }
+
+    /// Applies a use of the row numbered `row`.
+    pub fn apply(&self, row: usize, stage: Stage, slot: &mut Erased, d: &mut Use<'_>) -> Outcome {
+        (self.apply)(row, stage, slot, d)
+    }
+
+    /// [`Module::finish`].
+    pub fn finish(&self, settings: Erased, block: &mut Finish<'_>) -> (Erased, Outcome) {
+        (self.finish)(settings, block)
+    }
+
+    /// Puts what a block's settings say into the location made for it.
+    pub fn install(&self, settings: &Erased, location: &mut Location) {
+        (self.install)(settings, location);
+    }
+}
+
+/// One bit of 64 for a name. A name whose bit none of a module's rows has is none of theirs, which
+/// spares most searches.
+const fn mark(name: &[u8]) -> u64 {
+    match name {
+        [first, .., last] => 1 << ((first.wrapping_mul(7) ^ *last ^ name.len() as u8) % 64),
+        _ => 1,
+    }
+}
+
+/// The bits of all rows.
+const fn marks<S>(mut groups: &[&[Directive<S>]]) -> u64 {
+    let mut marks = 0;
+    while let &[mut rows, ref rest @ ..] = groups {
+        groups = rest;
+        while let [directive, rest @ ..] = rows {
+            rows = rest;
+            marks |= mark(directive.row.name.as_bytes());
+        }
+    }
+    marks
+}
+
+fn rows<M: Module>() -> Vec<&'static Row> {
+    let directives = M::GROUPS.iter().copied().flatten();
+    directives.map(|directive| &directive.row).collect()
+}
+
+fn rows_named<M: Module>(name: &[u8]) -> Vec<(usize, &'static Row)> {
+    let rows = M::GROUPS.iter().copied().flatten().map(|d| &d.row);
+    rows.enumerate()
+        .filter(|(_, row)| row.name.as_bytes() == name)
+        .collect()
+}
+
+fn start<M: Module>() -> Erased {
+    Rc::new(M::Settings::default())
+}
+
+fn inherit<M: Module>(parent: &Erased, child: Contexts) -> Erased {
+    M::inherit(&settings::typed(Rc::clone(parent)), child)
+}
+
+fn apply<M: Module>(row: usize, stage: Stage, slot: &mut Erased, d: &mut Use<'_>) -> Outcome {
+    let Some(directive) = M::GROUPS.iter().copied().flatten().nth(row) else {
+        return Ok(());
+    };
+    let mut run = |apply: &Apply<M::Settings>| settings::edit(slot, |s| apply(s, d));
+    match (&directive.effect, stage) {
+        (Effect::Set(apply) | Effect::Repeat(apply) | Effect::Raw(apply), _) => run(apply),
+        (Effect::Open { begin, .. }, Stage::Begin) => run(begin),
+        (Effect::Open { enter, .. }, Stage::Own) => enter.as_ref().map_or(Ok(()), run),
+        (Effect::Append { reset, add }, _) => settings::edit(slot, |s| {
+            if d.first() {
+                reset(s);
+            }
+            add(s, d)
+        }),
+        (Effect::Tunes, _) => d.conform(directive.row.syntax),
+    }
+}
+
+fn finish<M: Module>(settings: Erased, block: &mut Finish<'_>) -> (Erased, Outcome) {
+    let mut settings = settings::typed(settings);
+    let outcome = M::finish(&mut settings, block);
+    (settings, outcome)
+}
+
+fn install<M: Module>(settings: &Erased, location: &mut Location) {
+    M::install(&settings::typed(Rc::clone(settings)), location);
 }

@@ -7,7 +7,11 @@ use crate::config::{
     AnyModule, Contexts, Directive, Finish, Mistake, Module, Outcome, Use, directive,
 };
 
-pub const ALL: &[&dyn AnyModule] = &[&Core, &Headers, &Script];
+pub const ALL: &[AnyModule] = &[
+    AnyModule::of::<Core>(),
+    AnyModule::of::<Headers>(),
+    AnyModule::of::<Script>(),
+];
 
 /// The blocks, and a value of every unit.
 pub struct Core;
