@@ -80,6 +80,29 @@ fn with_line(append: impl FnOnce(&mut Vec<u8>), write: impl FnOnce(&[u8])) {
     }
 }
 
+/// A line that is being made behind others; it is gone again should making it panic.
+struct Line<'a> {
+    lines: &'a mut Vec<u8>,
+    /// How much of them stays.
+    kept: usize,
+}
+
+impl Line<'_> {
+    /// Has `append` make a line behind `lines`.
+    fn add(lines: &mut Vec<u8>, append: impl FnOnce(&mut Vec<u8>)) {
+        let kept = lines.len();
+        let mut line = Line { lines, kept };
+        append(line.lines);
+        line.kept = line.lines.len();
+    }
+}
+
+impl Drop for Line<'_> {
+    fn drop(&mut self) {
+        self.lines.truncate(self.kept);
+    }
+}
+
 /// A log file with the lines that wait to be written to it.
 #[derive(Debug)]
 pub struct AccessFile {
@@ -146,7 +169,7 @@ impl AccessFile {
             return with_line(append, |line| self.append(line));
         };
         let start = buffer.begin_line();
-        append(&mut buffer.lines);
+        Line::add(&mut buffer.lines, append);
         if buffer.lines.len() > buffer.options.size {
             let line = buffer.lines.split_off(start);
             self.write_out(buffer);
@@ -224,6 +247,7 @@ mod tests {
     use flate2::read::MultiGzDecoder;
     use std::fs;
     use std::io::Read;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::path::PathBuf;
 
     struct Fixture {
@@ -281,6 +305,23 @@ mod tests {
         }
         log.files.flush();
         assert!(log.written().ends_with("it\nx\n"));
+    }
+
+    #[test]
+    fn a_panic_leaves_no_half_line() {
+        for options in [None, Some(TEN_BYTES)] {
+            let log = fixture(options);
+            log.writer.write(b"one\n");
+            let make = |line: &mut Vec<u8>| {
+                line.extend_from_slice(b"ha");
+                panic!("half-way");
+            };
+            let panicked = catch_unwind(AssertUnwindSafe(|| log.writer.write_with(make)));
+            assert!(panicked.is_err());
+            log.writer.write(b"two\n");
+            log.files.flush();
+            assert_eq!(log.written(), "one\ntwo\n");
+        }
     }
 
     #[test]
