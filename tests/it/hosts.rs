@@ -52,6 +52,48 @@ fn the_name_chooses_the_site() {
     assert_eq!(nameless.text(), "nameless");
 }
 
+/// The default server used to say for all sites which fields have odd names.
+#[test]
+fn the_site_says_which_fields_it_takes() {
+    let server = Site::http(
+        "server { listen 127.0.0.1:%PORT%; server_name strict; return 200 \"$http_x_a|$http_x_y\"; }
+         server { listen 127.0.0.1:%PORT%; server_name loose; underscores_in_headers on;
+                  return 200 \"$http_x_a|$http_x_y\"; }
+         server { listen 127.0.0.1:%PORT%; server_name looser; ignore_invalid_headers off;
+                  return 200 \"$http_x_a|$http_x_y\"; }",
+    )
+    .start();
+    for (host, text) in [("strict", "|y"), ("loose", "a|y"), ("looser", "a|y")] {
+        let host = format!("Host: {host}");
+        let response = server.request("GET", "/", &[&host, "X_A: a", "X-Y: y"]);
+        assert_eq!(response.text(), text, "{host}");
+    }
+}
+
+/// So did it say how large a head may be.
+#[test]
+fn the_site_says_how_large_a_head_it_takes() {
+    let server = Site::http(
+        "server { listen 127.0.0.1:%PORT%; server_name small; return 200 $host;
+                  large_client_header_buffers 2 1k; }
+         server { listen 127.0.0.1:%PORT%; server_name large; return 200 $host$http_x_a;
+                  large_client_header_buffers 2 4k; ignore_invalid_headers off; }",
+    )
+    .start();
+    let long = "a".repeat(3000);
+    let field = format!("X_A: {long}");
+    let large = server.request("GET", "/", &["Host: large", &field]);
+    assert_eq!(large.text(), format!("large{long}"));
+    for headers in [["Host: small", &field], [&field, "Host: large"]] {
+        let mut client = server.connect();
+        client.send(format!(
+            "GET / HTTP/1.1\r\n{}\r\n\r\n",
+            headers.join("\r\n")
+        ));
+        assert_eq!(client.response().status, 400);
+    }
+}
+
 #[test]
 fn a_request_is_not_taken_for_the_one_before() {
     let server = Site::http(

@@ -85,6 +85,14 @@ impl HeadError {
         }
     }
 
+    /// Whether the header lines are too long or too many.
+    pub fn is_of_size(&self) -> bool {
+        matches!(
+            self,
+            HeadError::HeaderTooLong(_) | HeadError::TooManyHeaders
+        )
+    }
+
     /// What nginx writes to the error log, at level `info`; `input` is the buffer that was parsed.
     pub fn message(&self, input: &[u8]) -> String {
         /// The longest piece of a line that is worth logging.

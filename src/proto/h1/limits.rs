@@ -35,6 +35,12 @@ impl HeadOptions {
     pub fn max_head_size(&self) -> usize {
         self.buffer_size + self.large_buffers * self.large_buffer_size
     }
+
+    /// Whether `other` says the same of odd names.
+    pub fn has_names_of(&self, other: &HeadOptions) -> bool {
+        self.ignore_invalid_headers == other.ignore_invalid_headers
+            && self.underscores_in_headers == other.underscores_in_headers
+    }
 }
 
 /// The room left in the buffers nginx would have allocated so far.

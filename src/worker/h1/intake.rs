@@ -6,11 +6,12 @@ use super::body::Source;
 use super::site;
 use super::wire::{Received, Wire};
 use crate::event;
-use crate::exchange::{Connection, Exchange, Moment, Request, RequestBody, VirtualHost};
+use crate::exchange::{Connection, Exchange, Listener, Moment, Request, RequestBody, VirtualHost};
 use crate::http::{KnownHeader, Method, Status, uri};
 use crate::log::level::Level;
 use crate::proto::h1::framing::Framing;
 use crate::proto::h1::head::Parse;
+use crate::proto::h1::limits::HeadOptions;
 use crate::worker::memory::Memory;
 
 /// What there is on a connection.
@@ -93,6 +94,7 @@ pub fn next<'a>(wire: &'a Wire, memory: &mut Memory, first: bool) -> Result<Inta
         wire.go_behind();
     }
     let mut reading = Reading {
+        listener: &connection.listener,
         server: &connection.listener.default,
         request: memory.take_request(),
         started: None,
@@ -118,7 +120,8 @@ enum Head {
 
 /// A head that is being read.
 pub struct Reading<'a> {
-    /// Says what a head may be, until its host is known.
+    listener: &'a Listener,
+    /// Says what a head may be: the default server, until it is too large for that.
     server: &'a VirtualHost,
     request: Box<Request>,
     /// When its first byte came.
@@ -199,6 +202,9 @@ impl Reading<'_> {
                 return (0, None);
             }
             Parse::Done { consumed } => (consumed, None),
+            Parse::Error(error) if error.is_of_size() && self.ask_site(input) => {
+                return self.parse(input);
+            }
             Parse::Error(error) => (input.len(), Some(error)),
         };
         if self.in_pieces {
@@ -211,6 +217,19 @@ impl Reading<'_> {
             Some(error) => Head::Wrong(Refusal::new(error.status(), error.message(input))),
         };
         (used, Some(head))
+    }
+
+    /// Has the site that is asked for say how large the head may be, if what there is of it names
+    /// one; `false` if that is who said so already.
+    fn ask_site(&mut self, input: &[u8]) -> bool {
+        match site::named(self.listener, &self.request.head, input) {
+            Some(site) if !std::ptr::eq(site, self.server) => {
+                self.server = site;
+                self.request.head.clear();
+                true
+            }
+            _ => false,
+        }
     }
 }
 
@@ -266,6 +285,7 @@ fn understand(
     if let Some(fault) = fault {
         return Err(fault);
     }
+    judge_names(exchange)?;
     let request = &mut exchange.request;
     request.framing = match Framing::derive(&request.head, &request.bytes) {
         Ok(framing) => framing,
@@ -278,6 +298,27 @@ fn understand(
         return Err(Refusal::new(Status::NOT_ALLOWED, why));
     }
     Ok(())
+}
+
+/// Has the virtual host say which fields are left out because of their names: until it was known,
+/// the default server did.
+fn judge_names(exchange: &mut Exchange) -> Result<(), Box<Refusal>> {
+    let before = &exchange.connection.listener.default.settings.head;
+    let options = &exchange.server.settings.head;
+    if options.has_names_of(before) {
+        return Ok(());
+    }
+    let Request { head, bytes, .. } = &mut *exchange.request;
+    let options = HeadOptions {
+        // It was not too large.
+        buffer_size: bytes.len(),
+        ..options.clone()
+    };
+    head.clear();
+    match head.parse(bytes, &options) {
+        Parse::Error(error) => Err(Refusal::new(error.status(), error.message(bytes))),
+        Parse::Done { .. } | Parse::Incomplete => Ok(()),
+    }
 }
 
 /// Normalises the path and splits off the arguments.

@@ -5,6 +5,7 @@ use std::rc::{Rc, Weak};
 use super::intake::Refusal;
 use crate::exchange::{Exchange, Listener, VirtualHost};
 use crate::http::{Captures, KnownHeader, Status, host};
+use crate::proto::h1::head::RequestHead;
 
 /// Longer hosts are not remembered.
 const LONGEST: usize = 256;
@@ -81,6 +82,22 @@ pub fn choose(exchange: &mut Exchange, last: &mut LastSite) -> Result<(), Box<Re
         None => last.note(exchange),
     }
     Ok(())
+}
+
+/// The virtual host that a head names, as far as it was parsed; `input` is what it was parsed from.
+pub fn named<'a>(
+    listener: &'a Listener,
+    head: &RequestHead,
+    input: &[u8],
+) -> Option<&'a VirtualHost> {
+    let named = match head.line.scheme.is_empty() {
+        true => head.value(input, KnownHeader::Host)?,
+        false => head.line.host.of(input),
+    };
+    let mut host = Vec::new();
+    host::normalise(named, &mut host).ok()?;
+    let found = listener.hosts.find_normal(&host, &mut Captures::new());
+    Some(found.ok()??.value)
 }
 
 /// Reads the host and its port out of the target, or the Host field.
