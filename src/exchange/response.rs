@@ -128,6 +128,12 @@ impl Response {
         closes && matches!(self.body, Body::Page | Body::Empty)
     }
 
+    /// Whether `Last-Modified` is sent if it is known: what is sent instead of the thing asked for
+    /// has a date of its own, which says nothing.
+    pub fn is_dated(&self) -> bool {
+        matches!(self.status.as_u16(), 200 | 206 | 304)
+    }
+
     /// Sets the only field of that name, or clears it, wherever the response keeps it. A server or
     /// date that is cleared is not sent at all.
     pub fn set_field(&mut self, name: &Text, value: Option<Text>) {

@@ -117,7 +117,7 @@ impl VariableRef {
         }
     }
 
-    /// Says once a request that the value is wanted before it was set.
+    /// Says once a request that the value is wanted before it was set; it is empty then.
     fn warn_unset(&self, exchange: &Exchange, slot: usize) {
         if exchange.location.core.uninitialized_variable_warn {
             let message = format_args!("using uninitialized \"{}\" variable", self.name);
@@ -142,10 +142,7 @@ impl VariableRef {
             Source::Slot { slot, family, warn } => {
                 written(exchange, *slot, out).or_else(|| match family {
                     Some((get, rest)) => get(exchange, rest, out),
-                    None => {
-                        warn.get().then(|| self.warn_unset(exchange, *slot));
-                        None
-                    }
+                    None => warn.get().then(|| self.warn_unset(exchange, *slot)),
                 })
             }
             Source::Computed {

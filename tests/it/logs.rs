@@ -70,6 +70,26 @@ fn a_format_is_made_of_variables() {
     assert_eq!(*line, expected);
 }
 
+/// A variable that `set` did not come to set had no value the first time it was logged, and the
+/// date of an error page was logged though it is not sent.
+#[test]
+fn what_is_logged_is_what_was_sent_and_set() {
+    let server = logging(
+        "log_format own '$status|$x|$x|$sent_http_last_modified';",
+        "access_log logs/own.log own; error_page 404 /file.html;
+         location /quiet { uninitialized_variable_warn off; return 204; }
+         location /set { set $x 1; return 204; }",
+    );
+    server.write("html/file.html", "page");
+    let page = server.get("/file.html");
+    let date = page.header("Last-Modified").unwrap();
+    for path in ["/quiet", "/set", "/missing"] {
+        server.get(path);
+    }
+    let expected = [&format!("200|||{date}"), "204|||-", "204|1|1|-", "404|||-"];
+    assert_eq!(lines(&server, "logs/own.log", 4), expected);
+}
+
 #[test]
 fn values_are_escaped_as_asked() {
     let server = logging(

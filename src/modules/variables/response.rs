@@ -49,7 +49,7 @@ pub(super) const ROWS: &[Variable] = &[
     row(
         "sent_http_last_modified",
         "The response's Last-Modified field.",
-        |exchange, out| text(&exchange.response().entity.date()?, out),
+        last_modified,
     ),
     row(
         "sent_http_etag",
@@ -93,6 +93,14 @@ fn location(exchange: &Exchange, out: &mut Vec<u8>) -> Found {
         _ => exchange.append_location(location, out),
     }
     Some(())
+}
+
+/// What the head said, or would say of a file.
+fn last_modified(exchange: &Exchange, out: &mut Vec<u8>) -> Found {
+    let response = exchange.response();
+    let was_sent = exchange.sent.head > 0;
+    let date = response.entity.date();
+    text(&date.filter(|_| response.is_dated() || !was_sent)?, out)
 }
 
 fn content_type(exchange: &Exchange, out: &mut Vec<u8>) -> Found {

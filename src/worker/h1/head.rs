@@ -44,9 +44,8 @@ pub fn write(exchange: &Exchange, delimiter: Delimiter, out: &mut Vec<u8>) {
     if !response.headers.contains(b"Date") {
         append_date(out);
     }
-    // What is sent instead of the thing asked for has a date of its own, which says nothing.
-    let dated = matches!(response.status.as_u16(), 200 | 206 | 304);
-    response.entity.append(delimiter.length(), dated, out);
+    let length = delimiter.length();
+    response.entity.append(length, response.is_dated(), out);
     if let Some(location) = &response.location {
         out.extend_from_slice(b"Location: ");
         exchange.append_location(location, out);
