@@ -1,4 +1,7 @@
 //! The `rowhouse` program.
-#![no_main]
 
-rowhouse::program!(rowhouse::cli::run);
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    rowhouse::cli::run(std::env::args_os().collect())
+}

@@ -5,7 +5,6 @@
 #![allow(unsafe_code)]
 
 pub mod clock;
-pub mod entry;
 pub mod errno;
 pub mod fd;
 pub mod fs;
