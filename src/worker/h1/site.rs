@@ -90,14 +90,18 @@ pub fn named<'a>(
     head: &RequestHead,
     input: &[u8],
 ) -> Option<&'a VirtualHost> {
-    let named = match head.line.scheme.is_empty() {
-        true => head.value(input, KnownHeader::Host)?,
-        false => head.line.host.of(input),
-    };
     let mut host = Vec::new();
-    host::normalise(named, &mut host).ok()?;
+    host::normalise(host_of(head, input)?, &mut host).ok()?;
     let found = listener.hosts.find_normal(&host, &mut Captures::new());
     Some(found.ok()??.value)
+}
+
+/// The host as a head that was parsed from `input` names it: its target, or else its Host field.
+fn host_of<'a>(head: &RequestHead, input: &'a [u8]) -> Option<&'a [u8]> {
+    match head.line.scheme.is_empty() {
+        true => head.value(input, KnownHeader::Host),
+        false => Some(head.line.host.of(input)),
+    }
 }
 
 /// Reads the host and its port out of the target, or the Host field.
@@ -106,10 +110,7 @@ fn read_host(exchange: &mut Exchange) -> Result<(), Box<Refusal>> {
     let request = &exchange.request;
     let field = request.known(KnownHeader::Host);
     let is_absolute = !request.head.line.scheme.is_empty();
-    let named = match is_absolute {
-        true => Some(request.head.line.host.of(&request.bytes)),
-        false => field,
-    };
+    let named = host_of(&request.head, &request.bytes);
     let port = named.map_or(Ok(None), |named| host::normalise(named, &mut host));
     let is_valid = !is_absolute || field.is_none_or(host::is_valid);
     let (Ok(port), true) = (port, is_valid) else {
