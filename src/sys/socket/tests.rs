@@ -78,7 +78,9 @@ fn every_option_is_accepted() {
     keep_alive(fd, true).unwrap();
     keep_alive_times(fd, Some(30), None, Some(3)).unwrap();
     receive_buffer(fd, 8192).unwrap();
+    assert!(!has_fixed_send_buffer(fd));
     send_buffer(fd, 8192).unwrap();
+    assert!(has_fixed_send_buffer(fd));
     assert!(tcp_info(fd).unwrap().snd_cwnd > 0);
     linger_reset(fd).unwrap();
     let listener = socket(&loopback(), Kind::Stream).unwrap();
